@@ -1,0 +1,159 @@
+//! The trait behind which every kind of storage lies.
+
+use std::fmt;
+use std::ops::Range;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::Stream;
+
+use crate::{Result, StoragePath};
+
+/// The bytes of an object, piece by piece. An error ends it.
+pub type ByteStream = Pin<Box<dyn Stream<Item = Result<Bytes>> + Send>>;
+
+/// A kind of storage.
+///
+/// Every operation is atomic for readers: nobody ever sees a half-written file under its final
+/// path. What [`Driver::put`] and [`Driver::publish`] have returned for is on stable storage,
+/// together with every directory entry that leads to it.
+#[async_trait]
+pub trait Driver: fmt::Debug + Send + Sync + 'static {
+    /// The driver's name in the configuration (`filesystem`, `inmemory`, …).
+    fn name(&self) -> &'static str;
+
+    /// The whole content of a small file.
+    ///
+    /// # Errors
+    /// `NotFound`; `TooLarge` when it has more than `limit_bytes`.
+    async fn get(&self, path: &StoragePath, limit_bytes: u64) -> Result<Bytes>;
+
+    /// Writes a small file as a whole, durably, replacing what was there. Makes the directories
+    /// above it.
+    async fn put(&self, path: &StoragePath, content: Bytes) -> Result<()>;
+
+    /// What lies at the path.
+    ///
+    /// # Errors
+    /// `NotFound`. The root always exists once the driver has been made.
+    async fn stat(&self, path: &StoragePath) -> Result<Stat>;
+
+    /// Opens a file for reading. From then on it can be read to its end, even when it is deleted
+    /// or replaced meanwhile.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    async fn open(&self, path: &StoragePath) -> Result<Arc<dyn Object>>;
+
+    /// Opens a file for appending at its end, creating it (and the directories above it) when it
+    /// is absent. There is one writer at a time, across processes where the storage can tell.
+    ///
+    /// # Errors
+    /// `Busy` while another writer holds it.
+    async fn append(&self, path: &StoragePath) -> Result<Box<dyn Appender>>;
+
+    /// Moves a finished file to its final path, atomically, replacing what was there; makes the
+    /// directories above it. The content is synced first, so that it is durable on return.
+    ///
+    /// # Errors
+    /// `NotFound` when there is nothing at `from`.
+    async fn publish(&self, from: &StoragePath, to: &StoragePath) -> Result<()>;
+
+    /// Deletes a file, or a directory with everything below it.
+    ///
+    /// # Errors
+    /// `NotFound` when there was nothing.
+    async fn delete(&self, path: &StoragePath) -> Result<()>;
+
+    /// Deletes a directory if it is empty; nothing happens when it is not, or not there.
+    async fn delete_empty(&self, path: &StoragePath) -> Result<()>;
+
+    /// The entries of a directory, sorted by the bytes of their names. Temporary files of this
+    /// driver and of Distribution's (`*.tmp`) are left out, as are names that are no path component.
+    ///
+    /// # Errors
+    /// `NotFound` when there is no such directory.
+    async fn list(&self, path: &StoragePath) -> Result<Listing>;
+
+    /// The present version of a directory's listing, much cheaper than the listing: as long as it
+    /// equals [`Listing::version`], the listing is still right. `None` where the storage has
+    /// nothing to compare, or the directory changed so lately that its clock can't tell.
+    ///
+    /// # Errors
+    /// `NotFound` when there is no such directory.
+    async fn listing_version(&self, path: &StoragePath) -> Result<Option<ListingVersion>>;
+}
+
+/// What lies at a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stat {
+    /// File or directory.
+    pub kind: EntryKind,
+    /// Size of a file in bytes; 0 for a directory.
+    pub size_bytes: u64,
+    /// When it was last changed.
+    pub modified: SystemTime,
+}
+
+/// Files hold bytes, directories hold entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum EntryKind {
+    /// A file.
+    File,
+    /// A directory.
+    Directory,
+}
+
+/// One entry of a directory.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Entry {
+    /// Its name, a path component.
+    pub name: Box<str>,
+    /// What it is.
+    pub kind: EntryKind,
+}
+
+/// The entries of a directory.
+#[derive(Debug, Clone)]
+pub struct Listing {
+    /// Sorted by the bytes of the names.
+    pub entries: Vec<Entry>,
+    /// The version that was listed, when it can be recognised again; see
+    /// [`Driver::listing_version`].
+    pub version: Option<ListingVersion>,
+}
+
+/// A version of a directory's listing, to be compared and nothing else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ListingVersion(pub u128);
+
+/// An open file.
+pub trait Object: fmt::Debug + Send + Sync + 'static {
+    /// Its size when it was opened, in bytes.
+    fn size_bytes(&self) -> u64;
+
+    /// A part of it, in pieces of a bounded size. The stream fails if the file turns out shorter
+    /// than it was.
+    fn stream(self: Arc<Self>, range: Range<u64>) -> ByteStream;
+}
+
+/// A file open for appending. Dropping it leaves what was appended so far in place and lets the
+/// next writer in.
+#[async_trait]
+pub trait Appender: fmt::Debug + Send + 'static {
+    /// Bytes in the file so far.
+    fn size_bytes(&self) -> u64;
+
+    /// Appends `pieces` in order. After an error, [`Appender::size_bytes`] says how much of them
+    /// is in the file.
+    async fn append(&mut self, pieces: Vec<Bytes>) -> Result<()>;
+
+    /// Cuts the file back to `size_bytes`, which must not be more than it has.
+    async fn truncate(&mut self, size_bytes: u64) -> Result<()>;
+
+    /// Brings what was appended to stable storage.
+    async fn sync(&mut self) -> Result<()>;
+}

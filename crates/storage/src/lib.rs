@@ -1,0 +1,20 @@
+//! Bytes by path: the [`Driver`] trait, the drivers behind it, and the conformance suite that
+//! every driver passes.
+//!
+//! A driver is addressed by [`StoragePath`]s like those of Distribution, so that the layout on a
+//! volume or in a bucket stays the same. It knows nothing of blobs, tags or repositories.
+
+pub mod conformance;
+mod driver;
+mod error;
+pub mod faulty;
+pub mod filesystem;
+pub mod limits;
+pub mod memory;
+mod path;
+
+pub use driver::{
+    Appender, ByteStream, Driver, Entry, EntryKind, Listing, ListingVersion, Object, Stat,
+};
+pub use error::{Result, StorageError};
+pub use path::{PathError, StoragePath};
