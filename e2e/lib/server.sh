@@ -1,0 +1,100 @@
+# The server under test: wharf, or Debian's docker-registry (CNCF Distribution) with SERVER=distribution,
+# which the suite itself is proven against. Both get the same config file.
+# shellcheck shell=bash
+SERVER=${SERVER:-wharf}
+WHARF_BIN=${WHARF_BIN:-$REPO_DIR/target/release/wharf}
+DISTRIBUTION_BIN=${DISTRIBUTION_BIN:-docker-registry}
+
+SERVER_PID=
+SERVER_LOG=$WORK/server.log
+SERVER_CONFIG=$WORK/server.yml
+VOLUME=$WORK/volume
+
+free_port() {
+    local port
+    for _ in $(seq 100); do
+        port=$((20000 + (RANDOM * 32768 + RANDOM) % 12000))
+        if ! (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
+            printf '%s' "$port"
+            return 0
+        fi
+    done
+    fail "no free port found in 100 tries"
+}
+
+# server_binary KIND: prints the binary, building wharf on demand.
+server_binary() {
+    if [ "$1" = distribution ]; then
+        command -v "$DISTRIBUTION_BIN"
+        return
+    fi
+    if [ ! -x "$WHARF_BIN" ] && [ "$WHARF_BIN" = "$REPO_DIR/target/release/wharf" ]; then
+        (cd "$REPO_DIR" && env -u CARGO_TARGET_DIR cargo build --release --locked --bin wharf) >&2
+    fi
+    [ -x "$WHARF_BIN" ] || fail "no wharf binary at $WHARF_BIN"
+    printf '%s' "$WHARF_BIN"
+}
+
+# write_config FILE VOLUME PORT [EXTRA]: the config every script starts from, both servers read it.
+# EXTRA is more top-level YAML.
+write_config() {
+    cat >"$1" <<YAML
+version: 0.1
+log:
+  level: info
+storage:
+  filesystem:
+    rootdirectory: $2
+  delete:
+    enabled: true
+  maintenance:
+    uploadpurging:
+      enabled: false
+http:
+  addr: 127.0.0.1:$3
+${4:-}
+YAML
+}
+
+# server_start [KIND] [EXTRA]: serves $VOLUME on a free loopback port; sets PORT, REG (host:port), URL.
+server_start() {
+    local kind=${1:-$SERVER} extra=${2:-} binary
+    binary=$(server_binary "$kind")
+    [ -n "$binary" ] || fail "no binary for the server '$kind'"
+    mkdir -p "$VOLUME"
+    for _ in 1 2 3; do
+        PORT=${SERVER_PORT:-$(free_port)}
+        REG=127.0.0.1:$PORT
+        URL=http://$REG
+        write_config "$SERVER_CONFIG" "$VOLUME" "$PORT" "$extra"
+        server_spawn "$binary"
+        if wait_for 15 server_answers; then return 0; fi
+        server_stop
+    done
+    fail "the server '$kind' did not answer on $URL (log: $(tail -n 3 "$SERVER_LOG" | tr '\n' ' '))"
+}
+
+# server_spawn BINARY: runs it in the background on $SERVER_CONFIG without waiting for an answer.
+server_spawn() {
+    "$1" serve "$SERVER_CONFIG" </dev/null >>"$SERVER_LOG" 2>&1 &
+    SERVER_PID=$!
+    CHILD_PIDS+=("$SERVER_PID")
+}
+
+server_answers() {
+    kill -0 "$SERVER_PID" 2>/dev/null || return 1
+    [ "$(curl -s -o /dev/null -w '%{http_code}' --max-time 2 "$URL/v2/")" = 200 ]
+}
+
+server_stop() {
+    [ -n "$SERVER_PID" ] || return 0
+    end_pid "$SERVER_PID"
+    SERVER_PID=
+}
+
+# server_alive WHAT: the server still runs and still serves.
+server_alive() {
+    kill -0 "$SERVER_PID" 2>/dev/null || fail "$1: the server is gone"
+    wait_for 5 server_answers || fail "$1: the server does not answer any more"
+    ok "$1: the server goes on serving"
+}

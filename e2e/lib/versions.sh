@@ -1,0 +1,20 @@
+# Names and pinned versions of everything that e2e/install brings.
+# shellcheck shell=bash disable=SC2034
+APT_PACKAGES=(
+    docker.io podman skopeo buildah containerd runc crun iptables uidmap fuse-overlayfs
+    docker-registry nginx-light wrk busybox-static jq curl ca-certificates e2fsprogs procps
+)
+
+# name, package, version; cosign comes last because it takes longest to build.
+GO_PROGRAMS='crane github.com/google/go-containerregistry/cmd/crane v0.22.1
+regctl github.com/regclient/regclient/cmd/regctl v0.11.7
+conformance github.com/opencontainers/distribution-spec/conformance v0.0.0-20260831232431-97274622c111
+oras oras.land/oras/cmd/oras v1.3.6
+helm helm.sh/helm/v3/cmd/helm v3.22.0
+cosign github.com/sigstore/cosign/v3/cmd/cosign v3.1.3'
+
+CONFORMANCE_MODULE=github.com/opencontainers/distribution-spec/conformance
+# The tag v1.1.1 (2025-01-23) written as a pseudo-version: the module itself is not tagged.
+CONFORMANCE_RELEASE_VERSION=v0.0.0-20250123160558-a139cc423184
+
+GO_BUILD_LIMIT_SECS=900
