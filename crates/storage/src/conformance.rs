@@ -1,1 +1,1 @@
-
+//! What every driver must do, as a suite of tests.

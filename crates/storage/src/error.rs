@@ -81,6 +81,43 @@ impl StorageError {
         }
     }
 
+    /// The same for an operation that writes: something of the other kind in its way (a directory
+    /// at the file's path, a file where a directory has to be) is no `NotFound` there.
+    pub(crate) fn from_write(
+        operation: &'static str,
+        path: &StoragePath,
+        source: io::Error,
+    ) -> Self {
+        match source.kind() {
+            io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory => {
+                Self::Io { operation, path: path.clone(), source }
+            }
+            _ => Self::from_io(operation, path, source),
+        }
+    }
+
+    /// A file has fewer bytes than a reader asked for.
+    pub(crate) fn shorter_than_asked(path: &StoragePath) -> Self {
+        let source = io::Error::new(
+            io::ErrorKind::UnexpectedEof,
+            "the file is shorter than it was when it was opened, or than what was asked for",
+        );
+        Self::Io { operation: "read", path: path.clone(), source }
+    }
+
+    /// A file was to be truncated to more than it has.
+    pub(crate) fn truncated_upwards(path: &StoragePath) -> Self {
+        let source =
+            io::Error::new(io::ErrorKind::InvalidInput, "the file is shorter than that already");
+        Self::Io { operation: "truncate", path: path.clone(), source }
+    }
+
+    /// The root can neither be deleted nor be a file.
+    pub(crate) fn root_is_fixed(operation: &'static str) -> Self {
+        let source = io::Error::new(io::ErrorKind::InvalidInput, "it is the storage's root");
+        Self::Io { operation, path: StoragePath::root(), source }
+    }
+
     /// Whether this says that nothing is there.
     #[must_use]
     pub const fn is_not_found(&self) -> bool {

@@ -1,1 +1,1 @@
-
+//! A driver that fails on purpose.

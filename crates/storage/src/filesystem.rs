@@ -1,1 +1,1 @@
-
+//! The `filesystem` driver.

@@ -58,6 +58,11 @@ impl StoragePath {
         Some(if parent.is_empty() { Self::root() } else { Self(parent.into()) })
     }
 
+    /// The components, from the top; none for the root.
+    pub fn components(&self) -> impl Iterator<Item = &str> {
+        self.0.split('/').filter(|component| !component.is_empty())
+    }
+
     /// The last component; empty for the root.
     #[must_use]
     pub fn file_name(&self) -> &str {
@@ -65,11 +70,25 @@ impl StoragePath {
     }
 }
 
-fn is_component(text: &str) -> bool {
+/// Whether a name can be a component of a path.
+pub(crate) fn is_component(text: &str) -> bool {
     !text.is_empty()
         && text != "."
         && text != ".."
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+}
+
+/// Whether a file of this name is one that a writer has not finished yet, or never will:
+/// `<name>.<uuid>.tmp`, as Distribution 3.1 names them and so do we.
+pub(crate) fn is_temporary_file(name: &str) -> bool {
+    const UUID_LEN: usize = 36;
+    let Some(stem) = name.strip_suffix(".tmp") else { return false };
+    let Some((_, uuid)) = stem.rsplit_once('.') else { return false };
+    uuid.len() == UUID_LEN
+        && uuid.bytes().enumerate().all(|(at, byte)| match at {
+            8 | 13 | 18 | 23 => byte == b'-',
+            _ => byte.is_ascii_hexdigit(),
+        })
 }
 
 impl fmt::Display for StoragePath {
@@ -113,7 +132,25 @@ mod tests {
         assert_eq!(path.parent().unwrap().as_str(), "/a");
         assert_eq!(path.parent().unwrap().parent(), Some(StoragePath::root()));
         assert_eq!(StoragePath::root().parent(), None);
+        assert_eq!(path.components().collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(StoragePath::root().components().count(), 0);
         assert!(path.join("..").is_err());
         assert!(path.join("a/b").is_err());
+    }
+
+    #[test]
+    fn temporary_files() {
+        assert!(is_temporary_file("link.0e1c3c1c-6f3e-4a4e-9a3e-2f3c5b6d7e8f.tmp"));
+        for not in [
+            "link.tmp",
+            "tmp",
+            ".tmp",
+            "0e1c3c1c-6f3e-4a4e-9a3e-2f3c5b6d7e8f.tmp",
+            "link.0e1c3c1c-6f3e-4a4e-9a3e-2f3c5b6d7e8f",
+            "link.0e1c3c1c-6f3e-4a4e-9a3e-2f3c5b6d7e8g.tmp",
+            "link.0e1c3c1c06f3e04a4e09a3e02f3c5b6d7e8f.tmp",
+        ] {
+            assert!(!is_temporary_file(not), "{not}");
+        }
     }
 }
