@@ -89,13 +89,16 @@ finish() {
         while read -r mounted; do umount -l "$mounted" 2>/dev/null; done
     if [ "$code" -ne 0 ] && [ "$code" -ne "$NOT_RUN_CODE" ] && [ -n "${SERVER_LOG:-}" ] && [ -f "$SERVER_LOG" ]; then
         printf -- '--- last lines of the server log\n' >&2
-        tail -n 25 "$SERVER_LOG" | cut -c1-400 >&2
+        tail -n 12 "$SERVER_LOG" | cut -c1-300 >&2
     fi
     if [ -n "${E2E_KEEP:-}" ]; then log "kept $WORK"; else rm -rf "$WORK"; fi
     [ "$code" -ne 0 ] || log "passed, $CHECKS checks"
     exit "$code"
 }
 trap finish EXIT
+# A command that fails where none may: say which, because set -e ends the script without a word.
+set -E
+trap 'printf "%s: FAIL - %s:%s: %s\n" "$E2E_NAME" "${BASH_SOURCE[0]##*/}" "$LINENO" "$BASH_COMMAND" >&2' ERR
 trap 'exit 130' INT TERM
 
 . "$E2E_DIR/lib/server.sh"

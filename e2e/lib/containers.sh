@@ -1,11 +1,13 @@
 # Settings that keep podman and buildah inside the work directory: own storage, no network, no
-# registries but the one under test, a policy that needs no signatures.
+# registries but the one under test (call it after server_start), a policy that needs no signatures.
 # shellcheck shell=bash
 containers_setup() {
     local home=$WORK/containers
     mkdir -p "$home"/{root,run,tmp}
     printf '{"default":[{"type":"insecureAcceptAnything"}]}' >"$home/policy.json"
-    printf 'unqualified-search-registries = []\nshort-name-mode = "disabled"\n' >"$home/registries.conf"
+    printf '{}' >"$home/auth.json"
+    printf 'unqualified-search-registries = []\nshort-name-mode = "disabled"\n[[registry]]\nlocation = "%s"\ninsecure = true\n' \
+        "$REG" >"$home/registries.conf"
     cat >"$home/containers.conf" <<CONF
 [engine]
 cgroup_manager = "cgroupfs"

@@ -6,6 +6,7 @@ WHARF_BIN=${WHARF_BIN:-$REPO_DIR/target/release/wharf}
 DISTRIBUTION_BIN=${DISTRIBUTION_BIN:-docker-registry}
 
 SERVER_PID=
+SERVER_ENV=()
 SERVER_LOG=$WORK/server.log
 SERVER_CONFIG=$WORK/server.yml
 VOLUME=$WORK/volume
@@ -68,19 +69,22 @@ server_start() {
         URL=http://$REG
         write_config "$SERVER_CONFIG" "$VOLUME" "$PORT" "$extra"
         server_spawn "$binary"
-        if wait_for 15 server_answers; then return 0; fi
+        wait_for 15 server_answers_or_died || true
+        if server_answers; then return 0; fi
         server_stop
     done
     fail "the server '$kind' did not answer on $URL (log: $(tail -n 3 "$SERVER_LOG" | tr '\n' ' '))"
 }
 
-# server_spawn BINARY: runs it in the background on $SERVER_CONFIG without waiting for an answer.
+# server_spawn BINARY: runs it in the background on $SERVER_CONFIG without waiting for an answer. The
+# environment is bare, because both servers read REGISTRY_* and podman has a REGISTRY_AUTH_FILE.
 server_spawn() {
-    "$1" serve "$SERVER_CONFIG" </dev/null >>"$SERVER_LOG" 2>&1 &
+    env -i PATH="$PATH" HOME="$WORK" ${SERVER_ENV[@]+"${SERVER_ENV[@]}"} "$1" serve "$SERVER_CONFIG" </dev/null >>"$SERVER_LOG" 2>&1 &
     SERVER_PID=$!
     CHILD_PIDS+=("$SERVER_PID")
 }
 
+server_answers_or_died() { server_answers || ! kill -0 "$SERVER_PID" 2>/dev/null; }
 server_answers() {
     kill -0 "$SERVER_PID" 2>/dev/null || return 1
     [ "$(curl -s -o /dev/null -w '%{http_code}' --max-time 2 "$URL/v2/")" = 200 ]
