@@ -1,1 +1,66 @@
-//! x
+//! The configuration of wharf: the file that Distribution's `registry` reads, its `REGISTRY_*`
+//! overrides, and their validation.
+//!
+//! ```text
+//! text --yaml--> located tree --canonical--> today's spellings --environment--> overridden
+//!      --complete--> checked, with defaults --sections--> Config
+//! ```
+//!
+//! The crate runs nothing and opens no sockets. [`load()`] works on text and a given environment;
+//! only [`Environment::of_process`] and [`load_file`] look at the world.
+
+mod canonical;
+mod check;
+mod complete;
+mod config;
+mod diagnostic;
+mod environment;
+mod files;
+mod fuzz;
+pub mod limits;
+mod load;
+mod locate;
+mod nearest;
+mod print;
+mod reader;
+mod scalar;
+mod schema;
+mod secret;
+pub mod sections;
+mod tree;
+mod unsupported;
+mod validate;
+mod yaml;
+
+#[cfg(test)]
+mod documentation;
+#[cfg(test)]
+mod tests;
+
+pub use config::Config;
+pub use diagnostic::{ConfigErrors, Diagnostic, Location, Severity};
+pub use environment::Environment;
+pub use fuzz::fuzz_bytes;
+pub use load::{Loaded, Source, check, load, load_file};
+pub use locate::{DEFAULT_PATHS, Located, locate};
+pub use secret::{MASK, Secret};
+pub use sections::{
+    auth::{Auth, TokenAuth},
+    catalog::Catalog,
+    compatibility::Compatibility,
+    health::{FileCheck, Health, HttpCheck, StorageDriverCheck, TcpCheck},
+    http::{Http, LetsEncrypt, Listen, Tls},
+    log::{FieldValue, Log, LogFormat, LogHook, LogLevel},
+    middleware::{Middleware, MiddlewareEntry},
+    notifications::{Endpoint, Notifications},
+    policy::Policy,
+    proxy::{CredentialHelper, Proxy},
+    redis::{Redis, RedisRouting, RedisTls},
+    storage::{
+        Azure, AzureCredentials, DescriptorCache, Driver, Filesystem, Gcs, S3, Storage,
+        UploadPurging,
+    },
+    tags::Tags,
+    validation::{IndexPlatforms, Platform, ReferencePolicy, Validation},
+};
+pub use unsupported::Unsupported;

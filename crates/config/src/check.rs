@@ -1,0 +1,119 @@
+//! Checks of single values: each says what is wrong and what to write instead.
+
+use http::{HeaderName, HeaderValue, Uri};
+use regex::{Regex, RegexBuilder};
+
+use crate::limits;
+
+/// An absolute `http://` or `https://` URL, or nothing.
+pub(crate) fn url(text: &str) -> Result<(), String> {
+    if text.is_empty() {
+        return Ok(());
+    }
+    let advice = "write an absolute URL such as https://registry.example.com";
+    let uri: Uri = text.parse().map_err(|error| format!("is not a URL ({error}); {advice}"))?;
+    match uri.scheme_str() {
+        Some("http" | "https") if uri.host().is_some_and(|host| !host.is_empty()) => Ok(()),
+        Some("http" | "https") => Err(format!("the URL has no host; {advice}")),
+        Some(_) => Err(format!("the URL's scheme must be http or https; {advice}")),
+        None => Err(format!("the URL has no scheme; {advice}")),
+    }
+}
+
+/// Compiles a regular expression of the validation section.
+pub(crate) fn compile(text: &str) -> Result<Regex, String> {
+    RegexBuilder::new(text).size_limit(limits::REGEX_SIZE_BYTES_MAX).build().map_err(|error| {
+        let line = error.to_string();
+        let reason = line.lines().last().unwrap_or_default().trim();
+        format!("is not a regular expression: {}", reason.trim_start_matches("error: "))
+    })
+}
+
+/// A regular expression.
+pub(crate) fn regular_expression(text: &str) -> Result<(), String> {
+    compile(text).map(|_| ())
+}
+
+/// The name of an HTTP header (RFC 9110, section 5.1).
+pub(crate) fn header_name(text: &str) -> Result<(), String> {
+    HeaderName::from_bytes(text.as_bytes())
+        .map(|_| ())
+        .map_err(|_| "is not a legal HTTP header name".to_owned())
+}
+
+/// The value of an HTTP header (RFC 9110, section 5.5). The error doesn't quote it.
+pub(crate) fn header_value(text: &str) -> Result<(), String> {
+    HeaderValue::from_str(text)
+        .map(|_| ())
+        .map_err(|_| "holds a character that is not legal in an HTTP header value".to_owned())
+}
+
+/// A path prefix of the API.
+pub(crate) fn prefix(text: &str) -> Result<(), String> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/-._~".contains(c);
+    if !text.chars().all(is_plain) {
+        return Err("may hold only letters, digits and `/-._~`, such as /registry/".to_owned());
+    }
+    if text.split('/').any(|segment| segment == "." || segment == "..") {
+        return Err("may not hold `.` or `..` as a path segment".to_owned());
+    }
+    Ok(())
+}
+
+/// A regular-looking absolute URL path.
+pub(crate) fn absolute_path(text: &str) -> Result<(), String> {
+    if text.is_empty() || text.starts_with('/') {
+        return Ok(());
+    }
+    Err("must start with `/`".to_owned())
+}
+
+/// A cipher suite by Go's name.
+pub(crate) fn cipher_suite(text: &str) -> Result<(), String> {
+    if CIPHER_SUITES.contains(&text) {
+        return Ok(());
+    }
+    Err(format!("unknown TLS cipher suite; known are {}", CIPHER_SUITES.join(", ")))
+}
+
+/// A JWS signing algorithm that a token may carry (RFC 7518, section 3.1; RFC 8037).
+pub(crate) fn signing_algorithm(text: &str) -> Result<(), String> {
+    if SIGNING_ALGORITHMS.contains(&text) {
+        return Ok(());
+    }
+    Err(format!("unknown signing algorithm; known are {}", SIGNING_ALGORITHMS.join(", ")))
+}
+
+/// Go's names of cipher suites, as Distribution knows them.
+const CIPHER_SUITES: &[&str] = &[
+    "TLS_AES_128_GCM_SHA256",
+    "TLS_AES_256_GCM_SHA384",
+    "TLS_CHACHA20_POLY1305_SHA256",
+    "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA",
+    "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256",
+    "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+    "TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA",
+    "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
+    "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256",
+    "TLS_ECDHE_ECDSA_WITH_RC4_128_SHA",
+    "TLS_ECDHE_RSA_WITH_3DES_EDE_CBC_SHA",
+    "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA",
+    "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256",
+    "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+    "TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA",
+    "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
+    "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
+    "TLS_ECDHE_RSA_WITH_RC4_128_SHA",
+    "TLS_RSA_WITH_3DES_EDE_CBC_SHA",
+    "TLS_RSA_WITH_AES_128_CBC_SHA",
+    "TLS_RSA_WITH_AES_128_CBC_SHA256",
+    "TLS_RSA_WITH_AES_128_GCM_SHA256",
+    "TLS_RSA_WITH_AES_256_CBC_SHA",
+    "TLS_RSA_WITH_AES_256_GCM_SHA384",
+    "TLS_RSA_WITH_RC4_128_SHA",
+];
+
+const SIGNING_ALGORITHMS: &[&str] = &[
+    "EdDSA", "HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "ES256", "ES384", "ES512",
+    "PS256", "PS384", "PS512",
+];

@@ -1,0 +1,124 @@
+//! Looks at what a configuration points at, without changing anything.
+
+use std::{
+    fs,
+    os::unix::fs::FileTypeExt,
+    path::{Path, PathBuf},
+};
+
+use rustix::fs::Access;
+
+use crate::{
+    config::Config,
+    diagnostic::{Diagnostic, Severity},
+    sections::{auth::Auth, http::Listen, storage::Driver},
+};
+
+/// All files, directories and sockets of the configuration that can't be used.
+pub(crate) fn check(config: &Config) -> Vec<Diagnostic> {
+    let mut found = Found { config, problems: Vec::new() };
+    match &config.storage.driver {
+        Driver::Filesystem(filesystem) => {
+            let writes = !config.storage.read_only;
+            found.directory("storage.filesystem.rootdirectory", &filesystem.root_directory, writes);
+        }
+        Driver::Gcs(gcs) => found.file("storage.gcs.keyfile", gcs.key_file.as_ref()),
+        _ => {}
+    }
+    if let Listen::Unix(socket) = &config.http.listen {
+        found.socket("http.addr", socket);
+    }
+    let tls = &config.http.tls;
+    found.file("http.tls.certificate", tls.certificate.as_ref());
+    found.file("http.tls.key", tls.key.as_ref());
+    for authority in &tls.client_cas {
+        found.file("http.tls.clientcas", Some(authority));
+    }
+    if let Some(directory) = &tls.lets_encrypt.cache_directory {
+        found.directory("http.tls.letsencrypt.cachefile", directory, true);
+    }
+    match &config.auth {
+        Auth::Htpasswd { path, .. } => found.file("auth.htpasswd.path", Some(path)),
+        Auth::Token(token) => {
+            found.file("auth.token.rootcertbundle", token.root_cert_bundle.as_ref());
+            found.file("auth.token.jwks", token.jwks.as_ref());
+        }
+        _ => {}
+    }
+    let tls = &config.redis.tls;
+    found.file("redis.tls.certificate", tls.certificate.as_ref());
+    found.file("redis.tls.key", tls.key.as_ref());
+    for authority in &tls.root_cas {
+        found.file("redis.tls.rootcas", Some(authority));
+    }
+    found.problems
+}
+
+struct Found<'a> {
+    config: &'a Config,
+    problems: Vec<Diagnostic>,
+}
+
+impl Found<'_> {
+    fn problem(&mut self, key: &str, path: &Path, what: impl std::fmt::Display) {
+        self.problems.push(Diagnostic {
+            severity: Severity::Error,
+            location: self.config.location(key),
+            key: key.to_owned(),
+            message: format!("{}: {what}", path.display()),
+        });
+    }
+
+    /// A regular file that can be opened for reading.
+    fn file(&mut self, key: &str, path: Option<&PathBuf>) {
+        let Some(path) = path else { return };
+        match fs::metadata(path) {
+            Err(error) => self.problem(key, path, error),
+            Ok(metadata) if metadata.is_dir() => self.problem(key, path, "is a directory"),
+            Ok(_) => {
+                if let Err(error) = rustix::fs::access(path, Access::READ_OK) {
+                    self.problem(key, path, std::io::Error::from(error));
+                }
+            }
+        }
+    }
+
+    /// A directory that can be used, or that can be made in the nearest one that exists.
+    fn directory(&mut self, key: &str, path: &Path, writes: bool) {
+        let access = match writes {
+            true => Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK,
+            false => Access::READ_OK | Access::EXEC_OK,
+        };
+        let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+        match fs::metadata(path) {
+            Ok(metadata) if !metadata.is_dir() => self.problem(key, path, "is not a directory"),
+            Ok(_) => {
+                if let Err(error) = rustix::fs::access(path, access) {
+                    let error = std::io::Error::from(error);
+                    self.problem(key, path, format!("can't be read and written: {error}"));
+                }
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && writes => {
+                match path.parent() {
+                    Some(parent) => self.directory(key, parent, true),
+                    None => self.problem(key, path, error),
+                }
+            }
+            Err(error) => self.problem(key, path, error),
+        }
+    }
+
+    /// A place for a Unix socket: free, or taken by an older socket.
+    fn socket(&mut self, key: &str, path: &Path) {
+        match fs::symlink_metadata(path) {
+            Ok(metadata) if !metadata.file_type().is_socket() => {
+                self.problem(key, path, "exists and is not a socket");
+            }
+            _ => {
+                if let Some(parent) = path.parent() {
+                    self.directory(key, parent, true);
+                }
+            }
+        }
+    }
+}

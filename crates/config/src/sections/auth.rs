@@ -1,0 +1,120 @@
+//! `auth`: who is asking.
+
+use std::path::PathBuf;
+
+use crate::{
+    check,
+    reader::Reader,
+    schema::{self, Bare, Section},
+};
+
+/// The keys of `auth`, each a type.
+pub(crate) const TYPES: &[&str] = &["none", "silly", "htpasswd", "token"];
+
+pub(crate) static SECTION: Section = Section::new(&[
+    schema::optional("none", &NO_PARAMETERS, "Open to everyone; the same as no `auth` at all."),
+    schema::optional("silly", &SILLY, "For development: any Authorization header is accepted."),
+    schema::optional("htpasswd", &HTPASSWD, "Users and bcrypt passwords in a file."),
+    schema::optional("token", &TOKEN, "Bearer tokens of a token server."),
+])
+.bare(Bare::Name)
+.closed("auth type");
+
+static NO_PARAMETERS: Section = Section::new(&[]);
+
+static SILLY: Section = Section::new(&[
+    schema::text("realm", "Realm of the challenge; required."),
+    schema::text("service", "Service of the challenge; required."),
+]);
+
+static HTPASSWD: Section = Section::new(&[
+    schema::text("realm", "Realm of the challenge; required."),
+    schema::text("path", "The htpasswd file; required."),
+]);
+
+static TOKEN: Section = Section::new(&[
+    schema::text("realm", "URL of the token server; required."),
+    schema::text("service", "Service that tokens are for; required."),
+    schema::text("issuer", "Issuer of the tokens; required."),
+    schema::text("rootcertbundle", "PEM file with the certificates that sign tokens."),
+    schema::text("jwks", "JSON Web Key Set file with the keys that sign tokens."),
+    schema::boolean("autoredirect", "Realm on the host of the request.").default("false"),
+    schema::checked(
+        "autoredirectpath",
+        check::absolute_path,
+        "Path of the realm with `autoredirect`.",
+    )
+    .default("/auth/token"),
+    schema::checked_texts(
+        "signingalgorithms",
+        check::signing_algorithm,
+        "Accepted signatures; all when empty.",
+    ),
+]);
+
+/// `auth`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Auth {
+    /// Open to everyone.
+    None,
+    /// Any Authorization header is accepted.
+    Silly {
+        /// Realm of the challenge.
+        realm: String,
+        /// Service of the challenge.
+        service: String,
+    },
+    /// Users in a file.
+    Htpasswd {
+        /// Realm of the challenge.
+        realm: String,
+        /// The file.
+        path: PathBuf,
+    },
+    /// Bearer tokens.
+    Token(Box<TokenAuth>),
+}
+
+/// `auth.token`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenAuth {
+    /// URL of the token server.
+    pub realm: String,
+    /// Service that tokens are for.
+    pub service: String,
+    /// Issuer of the tokens.
+    pub issuer: String,
+    /// PEM file with certificates.
+    pub root_cert_bundle: Option<PathBuf>,
+    /// JSON Web Key Set file.
+    pub jwks: Option<PathBuf>,
+    /// Realm on the host of the request.
+    pub auto_redirect: bool,
+    /// Path of that realm.
+    pub auto_redirect_path: String,
+    /// Accepted signatures; empty means all.
+    pub signing_algorithms: Vec<String>,
+}
+
+pub(crate) fn read(auth: Reader<'_>) -> Auth {
+    if let Some(silly) = auth.written("silly") {
+        return Auth::Silly { realm: silly.text("realm"), service: silly.text("service") };
+    }
+    if let Some(htpasswd) = auth.written("htpasswd") {
+        let path = htpasswd.text("path").into();
+        return Auth::Htpasswd { realm: htpasswd.text("realm"), path };
+    }
+    if let Some(token) = auth.written("token") {
+        return Auth::Token(Box::new(TokenAuth {
+            realm: token.text("realm"),
+            service: token.text("service"),
+            issuer: token.text("issuer"),
+            root_cert_bundle: token.set_path("rootcertbundle"),
+            jwks: token.set_path("jwks"),
+            auto_redirect: token.boolean("autoredirect"),
+            auto_redirect_path: token.text("autoredirectpath"),
+            signing_algorithms: token.texts("signingalgorithms"),
+        }));
+    }
+    Auth::None
+}

@@ -1,0 +1,208 @@
+//! `storage`: the driver and what goes on around it.
+
+pub mod azure;
+pub mod filesystem;
+pub mod gcs;
+pub mod removed;
+pub mod s3;
+
+use std::time::Duration;
+
+use crate::{
+    reader::Reader,
+    schema::{self, Bare, Section},
+};
+
+pub use azure::{Azure, AzureCredentials};
+pub use filesystem::Filesystem;
+pub use gcs::Gcs;
+pub use s3::S3;
+
+/// The keys of `storage` that are drivers.
+pub(crate) const DRIVERS: &[&str] =
+    &["filesystem", "inmemory", "s3", "s3aws", "azure", "gcs", "swift", "oss"];
+
+pub(crate) static SECTION: Section = Section::new(&[
+    schema::optional("filesystem", &filesystem::SECTION, "A directory of this machine."),
+    schema::optional("inmemory", &NO_PARAMETERS, "Memory; everything is lost at the end."),
+    schema::optional("s3", &s3::SECTION, "Amazon S3 and what speaks its protocol."),
+    schema::optional("s3aws", &s3::SECTION, "Another name of `s3`."),
+    schema::optional("azure", &azure::SECTION, "Azure Blob Storage."),
+    schema::optional("gcs", &gcs::SECTION, "Google Cloud Storage."),
+    schema::optional("swift", &removed::SWIFT, "OpenStack Swift; removed in Distribution 3."),
+    schema::optional("oss", &removed::OSS, "Aliyun OSS; removed in Distribution 3."),
+    schema::section("maintenance", &MAINTENANCE, "Housekeeping."),
+    schema::section("cache", &CACHE, "The cache of blob descriptors."),
+    schema::section("delete", &DELETE, "Deletion of manifests, tags and blobs through the API."),
+    schema::section("redirect", &REDIRECT, "Redirects of blob downloads to the driver's store."),
+    schema::section("tag", &TAG, "Lookup of the tags of a digest."),
+])
+.bare(Bare::Name)
+.closed("storage driver");
+
+static NO_PARAMETERS: Section = Section::new(&[]);
+
+static MAINTENANCE: Section = Section::new(&[
+    schema::section("uploadpurging", &UPLOAD_PURGING, "Removal of abandoned uploads."),
+    schema::section("readonly", &READ_ONLY, "Read-only mode."),
+]);
+
+static UPLOAD_PURGING: Section = Section::new(&[
+    schema::boolean("enabled", "Whether abandoned uploads are removed.").default("true"),
+    schema::duration("age", "How old an upload must be.").default("168h"),
+    schema::duration("interval", "Time between two rounds.").default("24h"),
+    schema::boolean("dryrun", "Only logs what would be removed.").default("false"),
+])
+.bare(Bare::Enabled);
+
+static READ_ONLY: Section =
+    Section::new(&[
+        schema::boolean("enabled", "Answers 405 to everything that would write.").default("false")
+    ])
+    .bare(Bare::Enabled);
+
+static CACHE: Section = Section::new(&[
+    schema::text("blobdescriptor", "`inmemory` or `redis`; unset or empty means no cache.")
+        .alias(&["layerinfo"]),
+    schema::count("blobdescriptorsize", "Entries of the `inmemory` cache; 0 is unlimited.")
+        .default("10000"),
+]);
+
+static DELETE: Section = Section::new(&[schema::boolean(
+    "enabled",
+    "Whether deletes are allowed; otherwise they answer 405.",
+)
+.default("false")])
+.bare(Bare::Enabled);
+
+static REDIRECT: Section = Section::new(&[schema::boolean(
+    "disable",
+    "Serves the bytes instead of redirecting to the store.",
+)
+.default("false")]);
+
+static TAG: Section = Section::new(&[schema::count(
+    "concurrencylimit",
+    "Tag links read at the same time; 0 is the number of CPUs.",
+)
+.default("0")]);
+
+/// `storage`.
+#[derive(Clone, Debug)]
+pub struct Storage {
+    /// The one driver.
+    pub driver: Driver,
+    /// `maintenance.uploadpurging`.
+    pub upload_purging: UploadPurging,
+    /// `maintenance.readonly.enabled`.
+    pub read_only: bool,
+    /// `cache.blobdescriptor`; none means no cache.
+    pub descriptor_cache: Option<DescriptorCache>,
+    /// `cache.blobdescriptorsize`: entries of the in-memory cache; 0 is unlimited.
+    pub descriptor_cache_size: u64,
+    /// `delete.enabled`.
+    pub delete_enabled: bool,
+    /// `redirect.disable`.
+    pub redirect_disabled: bool,
+    /// `tag.concurrencylimit`; 0 is the number of CPUs.
+    pub tag_concurrency_limit: u64,
+}
+
+/// The storage driver and its parameters.
+#[derive(Clone, Debug)]
+pub enum Driver {
+    /// A directory.
+    Filesystem(Filesystem),
+    /// Memory.
+    InMemory,
+    /// S3; also under the name `s3aws`.
+    S3(Box<S3>),
+    /// Azure Blob Storage.
+    Azure(Box<Azure>),
+    /// Google Cloud Storage.
+    Gcs(Box<Gcs>),
+    /// A driver that Distribution 3 removed: `swift` or `oss`.
+    Removed(&'static str),
+}
+
+impl Driver {
+    /// The driver's name as the configuration has it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Filesystem(_) => "filesystem",
+            Self::InMemory => "inmemory",
+            Self::S3(_) => "s3",
+            Self::Azure(_) => "azure",
+            Self::Gcs(_) => "gcs",
+            Self::Removed(name) => name,
+        }
+    }
+}
+
+/// `storage.maintenance.uploadpurging`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UploadPurging {
+    /// Whether abandoned uploads are removed.
+    pub enabled: bool,
+    /// How old an upload must be.
+    pub age: Duration,
+    /// Time between two rounds.
+    pub interval: Duration,
+    /// Whether it is only logged what would be removed.
+    pub dry_run: bool,
+}
+
+/// Where blob descriptors are cached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DescriptorCache {
+    /// In this process.
+    InMemory,
+    /// In Redis.
+    Redis,
+}
+
+pub(crate) fn read(storage: Reader<'_>) -> Storage {
+    let maintenance = storage.section("maintenance");
+    let purging = maintenance.section("uploadpurging");
+    let cache = storage.section("cache");
+    Storage {
+        driver: read_driver(storage),
+        upload_purging: UploadPurging {
+            enabled: purging.boolean("enabled"),
+            age: purging.duration("age"),
+            interval: purging.duration("interval"),
+            dry_run: purging.boolean("dryrun"),
+        },
+        read_only: maintenance.section("readonly").boolean("enabled"),
+        descriptor_cache: match cache.text("blobdescriptor").as_str() {
+            "inmemory" => Some(DescriptorCache::InMemory),
+            "redis" => Some(DescriptorCache::Redis),
+            _ => None,
+        },
+        descriptor_cache_size: cache.count("blobdescriptorsize"),
+        delete_enabled: storage.section("delete").boolean("enabled"),
+        redirect_disabled: storage.section("redirect").boolean("disable"),
+        tag_concurrency_limit: storage.section("tag").count("concurrencylimit"),
+    }
+}
+
+fn read_driver(storage: Reader<'_>) -> Driver {
+    if let Some(parameters) = storage.written("filesystem") {
+        return Driver::Filesystem(filesystem::read(parameters));
+    }
+    if let Some(parameters) = storage.written("s3").or_else(|| storage.written("s3aws")) {
+        return Driver::S3(Box::new(s3::read(parameters)));
+    }
+    if let Some(parameters) = storage.written("azure") {
+        return Driver::Azure(Box::new(azure::read(parameters)));
+    }
+    if let Some(parameters) = storage.written("gcs") {
+        return Driver::Gcs(Box::new(gcs::read(parameters)));
+    }
+    for removed in ["swift", "oss"] {
+        if storage.written(removed).is_some() {
+            return Driver::Removed(removed);
+        }
+    }
+    Driver::InMemory
+}

@@ -1,0 +1,142 @@
+//! The one table of what this version refuses. An issue that builds a feature deletes its row.
+
+use std::fmt;
+
+use crate::{
+    config::Tree,
+    diagnostic::{Diagnostic, Location, Severity},
+    scalar,
+    tree::{Node, Value},
+};
+
+/// A feature that is configured but can't be had.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unsupported {
+    /// The dotted key that asks for it.
+    pub key: String,
+    /// What it is, and what to do instead.
+    pub reason: String,
+    /// Where it is configured.
+    pub location: Location,
+}
+
+impl fmt::Display for Unsupported {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}: {}", self.location, self.key, self.reason)
+    }
+}
+
+impl From<Unsupported> for Diagnostic {
+    fn from(found: Unsupported) -> Self {
+        let Unsupported { key, reason, location } = found;
+        Self { severity: Severity::Error, location, key, message: reason }
+    }
+}
+
+/// When a row applies.
+#[derive(Clone, Copy)]
+enum When {
+    /// The section was written at all.
+    Written,
+    /// It was written and isn't empty.
+    Set,
+    /// It is true.
+    True,
+    /// It is this word.
+    Is(&'static str),
+    /// The list has an entry that isn't disabled.
+    EnabledEntry,
+}
+
+const TLS: &str = "TLS is not built yet; leave the key out and let a reverse proxy end TLS";
+const AUTH: &str =
+    "this auth type is not built yet; leave `auth` out and protect the registry in a reverse proxy";
+const DRIVER: &str = "this storage driver is not built yet; use `filesystem`";
+const REMOVED: &str = "this storage driver was removed in Distribution 3 and will not be built; move the data to `filesystem` or to an S3-compatible store";
+const MIDDLEWARE: &str =
+    "middlewares are not built yet; leave the entry out or set `disabled: true`";
+const REDIS: &str =
+    "Redis is not built yet; leave it out and use `storage.cache.blobdescriptor: inmemory`";
+const HEALTH: &str =
+    "this health check is not built yet; leave it out or use `health.storagedriver`";
+
+#[rustfmt::skip]
+const REFUSED: &[(&str, When, &str)] = &[
+    ("http.tls.certificate", When::Set, TLS),
+    ("http.tls.key", When::Set, TLS),
+    ("http.tls.clientcas", When::Set, TLS),
+    ("http.tls.letsencrypt.cachefile", When::Set, TLS),
+    ("http.tls.letsencrypt.email", When::Set, TLS),
+    ("http.tls.letsencrypt.hosts", When::Set, TLS),
+    ("http.tls.letsencrypt.directoryurl", When::Set, TLS),
+    ("auth.silly", When::Written, AUTH),
+    ("auth.htpasswd", When::Written, AUTH),
+    ("auth.token", When::Written, AUTH),
+    ("middleware.registry", When::EnabledEntry, MIDDLEWARE),
+    ("middleware.repository", When::EnabledEntry, MIDDLEWARE),
+    ("middleware.storage", When::EnabledEntry, MIDDLEWARE),
+    ("notifications.endpoints", When::EnabledEntry, "notifications are not built yet; leave the endpoint out or set `disabled: true`"),
+    ("redis.addrs", When::Set, REDIS),
+    ("storage.cache.blobdescriptor", When::Is("redis"), REDIS),
+    ("storage.s3", When::Written, DRIVER),
+    ("storage.s3aws", When::Written, DRIVER),
+    ("storage.azure", When::Written, DRIVER),
+    ("storage.gcs", When::Written, DRIVER),
+    ("storage.swift", When::Written, REMOVED),
+    ("storage.oss", When::Written, REMOVED),
+    ("proxy.remoteurl", When::Set, "the pull-through cache is not built yet; leave `proxy` out"),
+    ("health.file", When::Set, HEALTH),
+    ("health.http", When::Set, HEALTH),
+    ("health.tcp", When::Set, HEALTH),
+    ("log.hooks", When::EnabledEntry, "mail hooks are not built yet; leave the hook out or set `disabled: true`"),
+    ("compatibility.schema1.enabled", When::True, "manifests of schema 1 were removed in Distribution 3 and will not be built; push the images again as schema 2 or OCI"),
+];
+
+/// All rows that apply to a completed tree.
+pub(crate) fn find(tree: &Tree) -> Vec<Unsupported> {
+    REFUSED
+        .iter()
+        .filter_map(|(key, when, reason)| {
+            let node = tree.root.at(key)?;
+            let found = applies(node, *when)?;
+            Some(Unsupported {
+                key: (*key).to_owned(),
+                reason: (*reason).to_owned(),
+                location: tree.location(Some(found)),
+            })
+        })
+        .collect()
+}
+
+/// Whether a key is refused whatever its value, itself or through what lies around it.
+#[cfg(test)]
+pub(crate) fn is_refused(path: &str) -> bool {
+    REFUSED.iter().any(|(key, when, _)| {
+        !matches!(when, When::Is(_)) && (path == *key || path.starts_with(&format!("{key}.")))
+    })
+}
+
+/// The keys of the table, for the test that each exists in the schema.
+#[cfg(test)]
+pub(crate) fn keys() -> impl Iterator<Item = &'static str> {
+    REFUSED.iter().map(|(key, ..)| *key)
+}
+
+/// The node that asks for the feature.
+fn applies(node: &Node, when: When) -> Option<&Node> {
+    let text = node.as_text().unwrap_or_default();
+    match when {
+        When::Written => Some(node),
+        When::Set => match &node.value {
+            Value::Scalar(scalar) => !scalar.text.is_empty(),
+            Value::Sequence(items) => !items.is_empty(),
+            Value::Mapping(entries) => !entries.is_empty(),
+        }
+        .then_some(node),
+        When::True => (scalar::boolean(text) == Some(true)).then_some(node),
+        When::Is(word) => (text == word).then_some(node),
+        When::EnabledEntry => node.items().iter().find(|item| {
+            item.get("disabled").and_then(Node::as_text).and_then(scalar::boolean) != Some(true)
+        }),
+    }
+}

@@ -1,0 +1,288 @@
+//! What concerns more than one key: versions, old spellings, choices that exclude each other.
+
+use crate::{
+    complete::quoted,
+    diagnostic::{Findings, Origin},
+    scalar,
+    sections::{auth, http::Listen, redis, storage},
+    tree::{Entry, Node, Value},
+};
+
+const NOWHERE: Origin = Origin::File { line: 1, column: 1 };
+
+/// The version must be there and be the one that exists.
+pub(crate) fn version(root: &Node, findings: &mut Findings) {
+    let version = root.get("version");
+    let origin = version.map_or(&NOWHERE, |node| &node.origin);
+    let text = version.filter(|node| !node.is_null()).and_then(Node::as_text).unwrap_or_default();
+    if text != "0.1" {
+        let message =
+            format!("unsupported version: {text:?}; the first line must be `version: 0.1`");
+        findings.error(origin, "version", message);
+    }
+}
+
+/// Moves keys of older versions to where they are today, unless today's are set.
+pub(crate) fn replace_old_keys(root: &mut Node, findings: &mut Findings) {
+    let is_set = |node: Option<&Node>| node.is_some_and(|node| !node.is_null());
+    if let Some(Entry { origin, node, .. }) =
+        root.remove("loglevel").filter(|old| !old.node.is_null())
+    {
+        if is_set(root.at("log.level")) {
+            findings.warning(&origin, "loglevel", "`log.level` is set and wins over this old key");
+        } else {
+            *root.child("log", &origin).child("level", &origin) = node;
+        }
+    }
+    let Some(redis) = root.get("redis").filter(|redis| redis.get("pool").is_some()) else { return };
+    let mut redis = redis.clone();
+    let Some(mut pool) = redis.remove("pool") else { return };
+    for (old, new) in redis::POOL_SUCCESSORS {
+        if let Some(entry) = pool.node.remove(old)
+            && !is_set(redis.get(new))
+        {
+            *redis.child(new, &entry.origin) = entry.node;
+        }
+    }
+    let origin = pool.origin;
+    *root.child("redis", &origin) = redis;
+}
+
+/// Checks a completed tree as a whole.
+pub(crate) fn whole(root: &Node, findings: &mut Findings) {
+    storage(root, findings);
+    auth(root, findings);
+    http(root, findings);
+    purging(root, findings);
+    cache(root, findings);
+    proxy(root, findings);
+    endpoints(root, findings);
+    platforms(root, findings);
+    without_effect(root, findings);
+}
+
+fn storage(root: &Node, findings: &mut Findings) {
+    let Some(storage) = root.get("storage") else { return };
+    let drivers = chosen(storage, storage::DRIVERS);
+    match drivers.as_slice() {
+        [] => {
+            let message = "no storage configuration provided; name one driver, such as \
+                           `filesystem` with its `rootdirectory`";
+            let origin = if storage.origin == Origin::Builtin { &NOWHERE } else { &storage.origin };
+            findings.error(origin, "storage", message);
+        }
+        [driver] => required_parameters(driver, findings),
+        [..] => several("storage", "storage driver", &drivers, findings),
+    }
+}
+
+/// The entries of a section that choose something.
+fn chosen<'n>(section: &'n Node, choices: &[&str]) -> Vec<&'n Entry> {
+    section.entries().iter().filter(|entry| choices.contains(&entry.key.as_str())).collect()
+}
+
+/// More than one driver or auth type. When a variable brought one in beside the file's, the way
+/// out is the variable that replaces the whole section.
+fn several(section: &str, what: &str, chosen: &[&Entry], findings: &mut Findings) {
+    let described: Vec<String> = chosen
+        .iter()
+        .map(|entry| format!("`{}` ({})", entry.key, findings.location(&entry.origin)))
+        .collect();
+    let mut message =
+        format!("must name exactly one {what}, but there are {}", described.join(" and "));
+    let added = chosen.iter().find(|entry| matches!(entry.origin, Origin::Variable(_)));
+    let Some(last) = added.or(chosen.last()) else { return };
+    if added.is_some() {
+        let variable = section.to_ascii_uppercase();
+        message += &format!(
+            "; to use `{0}` set REGISTRY_{variable}={0} too, which replaces the whole `{section}` \
+             section",
+            last.key
+        );
+    }
+    findings.error(&last.origin, section, message);
+}
+
+fn required_parameters(driver: &Entry, findings: &mut Findings) {
+    let required: &[&str] = match driver.key.as_str() {
+        "s3" | "s3aws" => &["bucket"],
+        "azure" => &["accountname", "container"],
+        "gcs" => &["bucket"],
+        _ => &[],
+    };
+    require(driver, "storage", required, findings);
+    let is_s3 = matches!(driver.key.as_str(), "s3" | "s3aws");
+    if is_s3 && !is_set(&driver.node, "region") && !is_set(&driver.node, "regionendpoint") {
+        let key = format!("storage.{}.region", driver.key);
+        findings.error(&driver.origin, &key, "must be set, unless `regionendpoint` is");
+    }
+}
+
+fn require(entry: &Entry, section: &str, required: &[&str], findings: &mut Findings) {
+    for name in required {
+        if !is_set(&entry.node, name) {
+            findings.error(
+                &entry.origin,
+                &format!("{section}.{}.{name}", entry.key),
+                "must be set",
+            );
+        }
+    }
+}
+
+/// Whether a key has a value that isn't empty.
+fn is_set(node: &Node, name: &str) -> bool {
+    node.get(name).is_some_and(|node| match &node.value {
+        Value::Scalar(scalar) => !scalar.text.is_empty(),
+        Value::Sequence(items) => !items.is_empty(),
+        Value::Mapping(entries) => !entries.is_empty(),
+    })
+}
+
+fn is_true(node: Option<&Node>) -> bool {
+    node.and_then(Node::as_text).and_then(scalar::boolean) == Some(true)
+}
+
+fn auth(root: &Node, findings: &mut Findings) {
+    let Some(auth) = root.get("auth") else { return };
+    match chosen(auth, auth::TYPES).as_slice() {
+        [] => {}
+        [entry] => {
+            let required: &[&str] = match entry.key.as_str() {
+                "silly" => &["realm", "service"],
+                "htpasswd" => &["realm", "path"],
+                "token" => &["realm", "service", "issuer"],
+                _ => &[],
+            };
+            require(entry, "auth", required, findings);
+            let has_keys = is_set(&entry.node, "rootcertbundle") || is_set(&entry.node, "jwks");
+            if entry.key == "token" && !has_keys {
+                let message = "must be set, unless `jwks` is";
+                findings.error(&entry.origin, "auth.token.rootcertbundle", message);
+            }
+        }
+        types => several("auth", "auth type", types, findings),
+    }
+}
+
+fn http(root: &Node, findings: &mut Findings) {
+    let Some(http) = root.get("http") else { return };
+    let addr = http.get("addr");
+    let text = addr.and_then(Node::as_text).unwrap_or_default();
+    let origin = addr.map_or(&NOWHERE, |node| &node.origin);
+    if http.get("net").and_then(Node::as_text) == Some("unix") {
+        if text.is_empty() {
+            findings.error(origin, "http.addr", "must be a path when `net` is unix");
+        }
+    } else if let Err(error) = Listen::parse_tcp(text) {
+        findings.error(origin, "http.addr", quoted(text, &error));
+    }
+    if let Some(debug) = http.at("debug.addr")
+        && let Some(text) = debug.as_text()
+        && let Err(error) = Listen::parse_tcp(text)
+    {
+        findings.error(&debug.origin, "http.debug.addr", quoted(text, &error));
+    }
+    if let Some(enabled) = http.at("debug.prometheus.enabled")
+        && is_true(Some(enabled))
+        && !http.get("debug").is_some_and(|debug| is_set(debug, "addr"))
+    {
+        let message = "has no effect without `http.debug.addr`";
+        findings.warning(&enabled.origin, "http.debug.prometheus.enabled", message);
+    }
+    if let Some(tls) = http.get("tls") {
+        self::tls(tls, findings);
+    }
+}
+
+fn tls(tls: &Node, findings: &mut Findings) {
+    for (one, other) in [("certificate", "key"), ("key", "certificate")] {
+        if is_set(tls, one) && !is_set(tls, other) {
+            let origin = tls.get(one).map_or(&NOWHERE, |node| &node.origin);
+            let message = format!("must be set too, as `{one}` is");
+            findings.error(origin, &format!("http.tls.{other}"), message);
+        }
+    }
+    if let Some(minimum) = tls.get("minimumtls")
+        && matches!(minimum.as_text(), Some("tls1.0" | "tls1.1"))
+    {
+        let message = "Distribution 3 no longer has this version of TLS; tls1.2 is used";
+        findings.warning(&minimum.origin, "http.tls.minimumtls", message);
+    }
+}
+
+fn purging(root: &Node, findings: &mut Findings) {
+    let Some(purging) = root.at("storage.maintenance.uploadpurging") else { return };
+    if !is_true(purging.get("enabled")) {
+        return;
+    }
+    if let Some(interval) = purging.get("interval")
+        && interval.as_text().and_then(scalar::nanoseconds) == Some(0)
+    {
+        let message = "must be more than nothing; to turn purging off set `enabled: false`";
+        findings.error(&interval.origin, "storage.maintenance.uploadpurging.interval", message);
+    }
+}
+
+fn cache(root: &Node, findings: &mut Findings) {
+    let Some(cache) = root.at("storage.cache") else { return };
+    let Some(kind) = cache.get("blobdescriptor") else { return };
+    let key = "storage.cache.blobdescriptor";
+    match kind.as_text().unwrap_or_default() {
+        "" | "inmemory" => {}
+        "redis" => {
+            if !root.get("redis").is_some_and(|redis| is_set(redis, "addrs")) {
+                findings.error(&kind.origin, key, "`redis` needs `redis.addrs`");
+            }
+            if let Some(size) = cache.get("blobdescriptorsize")
+                && size.origin != Origin::Builtin
+            {
+                let message = "has no effect with `blobdescriptor: redis`";
+                findings.warning(&size.origin, "storage.cache.blobdescriptorsize", message);
+            }
+        }
+        other => {
+            let message = quoted(other, "is no known cache, so there is none; write inmemory");
+            findings.warning(&kind.origin, key, message);
+        }
+    }
+}
+
+fn proxy(root: &Node, findings: &mut Findings) {
+    let Some(proxy) = root.get("proxy") else { return };
+    let Some(exec) = proxy.get("exec").filter(|exec| is_set(exec, "command")) else { return };
+    if is_set(proxy, "username") || is_set(proxy, "password") {
+        let message = "excludes `proxy.username` and `proxy.password`; leave one of them out";
+        findings.error(&exec.origin, "proxy.exec", message);
+    }
+}
+
+fn endpoints(root: &Node, findings: &mut Findings) {
+    let endpoints = root.at("notifications.endpoints").map_or(&[][..], Node::items);
+    for (index, endpoint) in endpoints.iter().enumerate() {
+        if !is_true(endpoint.get("disabled")) && !is_set(endpoint, "url") {
+            let key = format!("notifications.endpoints.{index}.url");
+            findings.error(&endpoint.origin, &key, "must be set");
+        }
+    }
+}
+
+fn platforms(root: &Node, findings: &mut Findings) {
+    let Some(indexes) = root.at("validation.manifests.indexes") else { return };
+    if let Some(platforms) = indexes.get("platforms")
+        && platforms.as_text() == Some("list")
+        && !is_set(indexes, "platformlist")
+    {
+        let message = "`list` without a `platformlist` checks nothing";
+        findings.warning(&platforms.origin, "validation.manifests.indexes.platforms", message);
+    }
+}
+
+fn without_effect(root: &Node, findings: &mut Findings) {
+    for section in ["compatibility", "reporting"] {
+        if let Some(node) = root.get(section) {
+            let message = "was removed in Distribution 3 and has no effect";
+            findings.warning(&node.origin, section, message);
+        }
+    }
+}
