@@ -89,3 +89,10 @@ pulls_blob() {
     cmp -s "$RESPONSE_BODY" "$4" || fail "$1: the bytes of blob $3 in $2 differ"
     ok "$1"
 }
+# request_is STATUS METHOD URL...: for wait_for.
+request_is() {
+    local wanted=$1
+    shift
+    request "$@"
+    [ "$STATUS" = "$wanted" ]
+}
