@@ -92,7 +92,9 @@ push_layout() {
     push_manifest "$repository" "$reference" "$file" "$type"
 }
 
-# pulls_layout WHAT LAYOUT DIGEST REPOSITORY REFERENCE: everything below it, byte for byte.
+# pulls_layout WHAT LAYOUT DIGEST REPOSITORY REFERENCE: everything below it, byte for byte. With
+# REMEMBER=yes a blob is pulled once for each repository, until the caller empties VERIFIED.
+declare -A VERIFIED=()
 pulls_layout() {
     local what=$1 layout=$2 digest=$3 repository=$4 reference=$5 before=$CHECKS file child type
     file=$(layout_path "$layout" "$digest")
@@ -104,7 +106,9 @@ pulls_layout() {
         done
     else
         for child in $(jq -r '.config.digest, .layers[].digest' "$file"); do
+            [ -z "${REMEMBER:-}" ] || [ -z "${VERIFIED["$repository $child"]:-}" ] || continue
             pulls_blob "$what: $child" "$repository" "$child" "$(layout_path "$layout" "$child")" >/dev/null
+            VERIFIED["$repository $child"]=yes
         done
     fi
     CHECKS=$before
