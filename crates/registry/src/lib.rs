@@ -1,1 +1,34 @@
-//! x
+//! The registry's domain over a storage [`Driver`](storage::Driver): blobs, uploads, manifests,
+//! tags, referrers and the catalog.
+//!
+//! It knows the storage layout of Distribution and keeps to it byte for byte, and it knows nothing
+//! of HTTP or of users. What lies on the storage is the only truth: everything kept in memory is
+//! derived from it, bounded, and checked against it before it is believed.
+
+mod blobs;
+mod body;
+mod catalog;
+mod error;
+pub mod layout;
+pub mod limits;
+mod link;
+mod listings;
+mod manifests;
+mod page;
+mod policy;
+mod purge;
+mod referrers;
+mod registry;
+mod tags;
+mod uploads;
+
+pub use blobs::{Blob, BlobStat};
+pub use body::{Body, Chunk, ChunkRange};
+pub use error::{BodyError, Error, ReferenceFault, Result};
+pub use manifests::{ManifestPush, PushedManifest, StoredManifest};
+pub use page::{Names, Page};
+pub use policy::{IndexPlatforms, MissingReferences, UrlRules, Validation};
+pub use purge::PurgeReport;
+pub use referrers::{ReferrerDescriptor, Referrers};
+pub use registry::{Options, Registry};
+pub use uploads::{UploadId, UploadStatus};

@@ -35,6 +35,12 @@ pub trait Driver: fmt::Debug + Send + Sync + 'static {
     /// above it.
     async fn put(&self, path: &StoragePath, content: Bytes) -> Result<()>;
 
+    /// Like [`Driver::put`], but a power failure may undo it or leave the file empty: for notes
+    /// that only save work. Readers see all of it or nothing all the same.
+    async fn put_unsynced(&self, path: &StoragePath, content: Bytes) -> Result<()> {
+        self.put(path, content).await
+    }
+
     /// What lies at the path.
     ///
     /// # Errors

@@ -1,0 +1,156 @@
+//! Blobs: stored once under their SHA-256, and linked into every repository that has them.
+
+use std::sync::Arc;
+
+use oci::{Algorithm, Digest, RepositoryName};
+use storage::{Object, StorageError};
+
+use crate::{Error, Registry, Result, layout, link};
+
+/// A blob's canonical digest and size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BlobStat {
+    /// The SHA-256, under which the content is stored.
+    pub digest: Digest,
+    /// Size of the content, in bytes.
+    pub size_bytes: u64,
+}
+
+/// A blob that is open for reading.
+#[derive(Debug, Clone)]
+pub struct Blob {
+    /// The SHA-256, under which the content is stored.
+    pub digest: Digest,
+    /// The content.
+    pub object: Arc<dyn Object>,
+}
+
+impl Registry {
+    /// Size and canonical digest of a blob.
+    ///
+    /// # Errors
+    /// [`Error::BlobUnknown`] when the repository does not have it, or its data is gone.
+    pub async fn stat_blob(&self, name: &RepositoryName, digest: &Digest) -> Result<BlobStat> {
+        let canonical = self.linked_blob(name, digest).await?;
+        match self.driver.stat(&layout::blob_data(&canonical)).await {
+            Ok(stat) => Ok(BlobStat { digest: canonical, size_bytes: stat.size_bytes }),
+            Err(error) => Err(blob_error(name, digest, error)),
+        }
+    }
+
+    /// Opens a blob. What is open stays readable to its end, whatever happens to the blob.
+    ///
+    /// # Errors
+    /// [`Error::BlobUnknown`] when the repository does not have it, or its data is gone.
+    pub async fn open_blob(&self, name: &RepositoryName, digest: &Digest) -> Result<Blob> {
+        let canonical = self.linked_blob(name, digest).await?;
+        match self.driver.open(&layout::blob_data(&canonical)).await {
+            Ok(object) => Ok(Blob { digest: canonical, object }),
+            Err(error) => Err(blob_error(name, digest, error)),
+        }
+    }
+
+    /// Takes a blob out of a repository. Its data stays until it is collected.
+    ///
+    /// # Errors
+    /// [`Error::BlobUnknown`] when the repository does not have it.
+    pub async fn delete_blob(&self, name: &RepositoryName, digest: &Digest) -> Result<()> {
+        let canonical = self.linked_blob(name, digest).await?;
+        // Without its canonical link a blob is gone under every other digest as well.
+        for digest in [&canonical, digest] {
+            match self.driver.delete(&layout::layer_link(name, digest)).await {
+                Ok(()) | Err(StorageError::NotFound { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes a blob of another repository part of this one, without moving its data. With no
+    /// source repository, any blob of the storage will do (distribution-spec, "Mounting a blob
+    /// from another repository").
+    ///
+    /// Returns the canonical digest; `None` when there is nothing to mount, so that the client
+    /// must upload.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub async fn mount_blob(
+        &self,
+        name: &RepositoryName,
+        digest: &Digest,
+        from: Option<&RepositoryName>,
+    ) -> Result<Option<Digest>> {
+        let canonical = match from {
+            Some(source) => match self.stat_blob(source, digest).await {
+                Ok(stat) => Some(stat.digest),
+                Err(Error::BlobUnknown { .. }) => None,
+                Err(error) => return Err(error),
+            },
+            None => self.find_blob(digest).await?,
+        };
+        if let Some(canonical) = canonical {
+            self.link_blob(name, &canonical, digest).await?;
+        }
+        Ok(canonical)
+    }
+
+    /// The canonical digest of a blob that lies anywhere in the storage.
+    async fn find_blob(&self, digest: &Digest) -> Result<Option<Digest>> {
+        let canonical = match digest.algorithm() {
+            Algorithm::Sha256 => Some(*digest),
+            _ => link::read(&*self.driver, &layout::alias(digest)).await?,
+        };
+        let Some(canonical) = canonical else { return Ok(None) };
+        match self.driver.stat(&layout::blob_data(&canonical)).await {
+            Ok(_) => Ok(Some(canonical)),
+            Err(StorageError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Whether a repository has a blob, data included.
+    pub(crate) async fn has_blob(&self, name: &RepositoryName, digest: &Digest) -> Result<bool> {
+        match self.stat_blob(name, digest).await {
+            Ok(_) => Ok(true),
+            Err(Error::BlobUnknown { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Follows a repository's link to the canonical digest of a blob.
+    async fn linked_blob(&self, name: &RepositoryName, digest: &Digest) -> Result<Digest> {
+        let unknown = || Error::BlobUnknown { name: name.clone(), digest: *digest };
+        let target = link::read(&*self.driver, &layout::layer_link(name, digest)).await?;
+        let target = target.ok_or_else(unknown)?;
+        if target != *digest {
+            let canonical = link::read(&*self.driver, &layout::layer_link(name, &target)).await?;
+            canonical.ok_or_else(unknown)?;
+        }
+        Ok(target)
+    }
+
+    /// Links stored data into a repository, under its canonical digest first: a link under another
+    /// one only counts together with it.
+    pub(crate) async fn link_blob(
+        &self,
+        name: &RepositoryName,
+        canonical: &Digest,
+        requested: &Digest,
+    ) -> Result<()> {
+        link::write(&*self.driver, &layout::layer_link(name, canonical), canonical).await?;
+        if requested != canonical {
+            link::write(&*self.driver, &layout::layer_link(name, requested), canonical).await?;
+        }
+        Ok(())
+    }
+}
+
+fn blob_error(name: &RepositoryName, digest: &Digest, error: StorageError) -> Error {
+    if error.is_not_found() {
+        tracing::warn!(repository = %name, %digest, "blob is linked but its data is gone");
+        Error::BlobUnknown { name: name.clone(), digest: *digest }
+    } else {
+        error.into()
+    }
+}

@@ -1,0 +1,180 @@
+//! Every path of the storage layout, and nothing else. The layout is Distribution's, the same for
+//! its versions 2 and 3:
+//!
+//! ```text
+//! /docker/registry/v2/
+//!   blobs/<algorithm>/<first two hex digits>/<hex>/data
+//!   repositories/<name>/
+//!     _layers/<algorithm>/<hex>/link
+//!     _manifests/revisions/<algorithm>/<hex>/link
+//!     _manifests/tags/<tag>/current/link
+//!     _manifests/tags/<tag>/index/<algorithm>/<hex>/link
+//!     _uploads/<id>/data
+//!     _uploads/<id>/startedat
+//! ```
+//!
+//! What wharf adds lies where Distribution does not look, and can be deleted at any time:
+//!
+//! ```text
+//! /docker/registry/v2/repositories/<name>/_uploads/<id>/midstate     running digest of an upload
+//! /wharf/v1/aliases/<algorithm>/<first two hex digits>/<hex>/link    sha256 digest of a blob that
+//!                                                                    was pushed under another one
+//! ```
+
+use oci::{Algorithm, Digest, RepositoryName, Tag};
+use storage::StoragePath;
+
+use crate::UploadId;
+
+const REPOSITORIES: &str = "/docker/registry/v2/repositories";
+const BLOBS: &str = "/docker/registry/v2/blobs";
+const ALIASES: &str = "/wharf/v1/aliases";
+
+/// The directory of a repository that marks it as one with manifests.
+pub const MANIFESTS_DIRECTORY: &str = "_manifests";
+/// The directory of a repository that holds its unfinished uploads.
+pub const UPLOADS_DIRECTORY: &str = "_uploads";
+
+/// Builds a path from parts that were checked when they were parsed.
+fn path(text: String) -> StoragePath {
+    match StoragePath::parse(text) {
+        Ok(path) => path,
+        // Names, tags, digests and upload ids are all narrower than a storage path.
+        Err(error) => unreachable!("a path built from checked parts: {error}"),
+    }
+}
+
+/// The directory above all repositories.
+#[must_use]
+pub fn repositories() -> StoragePath {
+    path(REPOSITORIES.into())
+}
+
+/// The directory of a repository.
+#[must_use]
+pub fn repository(name: &RepositoryName) -> StoragePath {
+    path(format!("{REPOSITORIES}/{name}"))
+}
+
+/// The content of a blob; `digest` is its canonical one.
+#[must_use]
+pub fn blob_data(digest: &Digest) -> StoragePath {
+    let hex = digest.hex();
+    path(format!("{BLOBS}/{}/{}/{hex}/data", digest.algorithm(), &hex[..2]))
+}
+
+/// The link that makes a blob part of a repository.
+#[must_use]
+pub fn layer_link(name: &RepositoryName, digest: &Digest) -> StoragePath {
+    path(format!("{REPOSITORIES}/{name}/_layers/{}/{}/link", digest.algorithm(), digest.hex()))
+}
+
+/// The directory of a repository's manifests under one algorithm.
+#[must_use]
+pub fn revisions(name: &RepositoryName, algorithm: Algorithm) -> StoragePath {
+    path(format!("{REPOSITORIES}/{name}/_manifests/revisions/{algorithm}"))
+}
+
+/// The directory of one manifest within a repository.
+#[must_use]
+pub fn revision(name: &RepositoryName, digest: &Digest) -> StoragePath {
+    let (algorithm, hex) = (digest.algorithm(), digest.hex());
+    path(format!("{REPOSITORIES}/{name}/_manifests/revisions/{algorithm}/{hex}"))
+}
+
+/// The link that makes a manifest part of a repository.
+#[must_use]
+pub fn revision_link(name: &RepositoryName, digest: &Digest) -> StoragePath {
+    let (algorithm, hex) = (digest.algorithm(), digest.hex());
+    path(format!("{REPOSITORIES}/{name}/_manifests/revisions/{algorithm}/{hex}/link"))
+}
+
+/// The directory of a repository's tags.
+#[must_use]
+pub fn tags(name: &RepositoryName) -> StoragePath {
+    path(format!("{REPOSITORIES}/{name}/_manifests/tags"))
+}
+
+/// The directory of one tag.
+#[must_use]
+pub fn tag(name: &RepositoryName, tag: &Tag) -> StoragePath {
+    path(format!("{REPOSITORIES}/{name}/_manifests/tags/{tag}"))
+}
+
+/// The link to the manifest that a tag names.
+#[must_use]
+pub fn tag_current(name: &RepositoryName, tag: &Tag) -> StoragePath {
+    path(format!("{REPOSITORIES}/{name}/_manifests/tags/{tag}/current/link"))
+}
+
+/// The note that a tag named this manifest at some time.
+#[must_use]
+pub fn tag_index(name: &RepositoryName, tag: &Tag, digest: &Digest) -> StoragePath {
+    let (algorithm, hex) = (digest.algorithm(), digest.hex());
+    path(format!("{REPOSITORIES}/{name}/_manifests/tags/{tag}/index/{algorithm}/{hex}/link"))
+}
+
+/// The directory of an upload.
+#[must_use]
+pub fn upload(name: &RepositoryName, id: &UploadId) -> StoragePath {
+    path(format!("{REPOSITORIES}/{name}/_uploads/{id}"))
+}
+
+/// What an upload has received so far.
+#[must_use]
+pub fn upload_data(name: &RepositoryName, id: &UploadId) -> StoragePath {
+    path(format!("{REPOSITORIES}/{name}/_uploads/{id}/data"))
+}
+
+/// When an upload was started.
+#[must_use]
+pub fn upload_started_at(name: &RepositoryName, id: &UploadId) -> StoragePath {
+    path(format!("{REPOSITORIES}/{name}/_uploads/{id}/startedat"))
+}
+
+/// The running digest of an upload.
+#[must_use]
+pub fn upload_midstate(name: &RepositoryName, id: &UploadId) -> StoragePath {
+    path(format!("{REPOSITORIES}/{name}/_uploads/{id}/midstate"))
+}
+
+/// The canonical digest of a blob that was pushed under another algorithm, for mounts that name
+/// no source repository.
+#[must_use]
+pub fn alias(digest: &Digest) -> StoragePath {
+    let hex = digest.hex();
+    path(format!("{ALIASES}/{}/{}/{hex}/link", digest.algorithm(), &hex[..2]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The spec table of Distribution's layout.
+    #[test]
+    fn paths_are_distribution_s() {
+        let name = RepositoryName::parse("foo/bar").unwrap();
+        let digest = Digest::of(Algorithm::Sha256, b"");
+        let hex = digest.hex();
+        let tag_name = Tag::parse("v1.0").unwrap();
+        let id = UploadId::parse("0f8fad5b-d9cb-469f-a165-70867728950e").unwrap();
+        let repo = "/docker/registry/v2/repositories/foo/bar";
+        for (path, expected) in [
+            (blob_data(&digest), format!("/docker/registry/v2/blobs/sha256/e3/{hex}/data")),
+            (layer_link(&name, &digest), format!("{repo}/_layers/sha256/{hex}/link")),
+            (
+                revision_link(&name, &digest),
+                format!("{repo}/_manifests/revisions/sha256/{hex}/link"),
+            ),
+            (tag_current(&name, &tag_name), format!("{repo}/_manifests/tags/v1.0/current/link")),
+            (
+                tag_index(&name, &tag_name, &digest),
+                format!("{repo}/_manifests/tags/v1.0/index/sha256/{hex}/link"),
+            ),
+            (upload_data(&name, &id), format!("{repo}/_uploads/{id}/data")),
+            (upload_started_at(&name, &id), format!("{repo}/_uploads/{id}/startedat")),
+        ] {
+            assert_eq!(path.as_str(), expected);
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! Every bound of the domain, in one place.
+
+/// The longest link file that is read, in bytes. A sha512 digest takes 135.
+pub const LINK_BYTES_MAX: u64 = 512;
+
+/// The largest manifest that is read back, in bytes. Larger than what is accepted for a push, so
+/// that a volume whose manifests were accepted under another limit can still be served.
+pub const STORED_MANIFEST_BYTES_MAX: u64 = 16 << 20;
+
+/// Manifests above this size are not kept in memory: a few of them would push out thousands.
+pub const CACHED_MANIFEST_BYTES_MAX: usize = 256 << 10;
+
+/// What the manifest cache holds at most, in bytes.
+pub const MANIFEST_CACHE_BYTES_MAX: u64 = 16 << 20;
+
+/// Entries of the manifest cache unless configured (Distribution's default for
+/// `storage.cache.blobdescriptorsize`).
+pub const MANIFEST_CACHE_ENTRIES: usize = 10_000;
+
+/// What the cache of directory listings holds at most, in bytes.
+pub const LISTING_CACHE_BYTES_MAX: u64 = 32 << 20;
+
+/// What the referrers indexes of all repositories hold at most, in bytes.
+pub const REFERRERS_CACHE_BYTES_MAX: u64 = 32 << 20;
+
+/// How much of an upload's body is gathered before it is hashed and written, in bytes. One batch
+/// is being gathered while another is worked on, so an upload holds at most about two of them.
+pub const UPLOAD_BATCH_BYTES: usize = 512 << 10;
+
+/// From this size on, an upload's running digest is saved beside it at the end of a chunk. Below
+/// it, reading the data again is cheaper than the write.
+pub const MIDSTATE_UPLOAD_BYTES_MIN: u64 = 4 << 20;
+
+/// How much of an upload may be read again to bring its running digest up to date before a chunk
+/// is taken. With more than that the digest is computed at the end, as the client must not be
+/// kept waiting at the start.
+pub const REHASH_BEFORE_CHUNK_BYTES_MAX: u64 = 32 << 20;
+
+/// How many uploads' running digests are kept in memory; about 500 bytes each.
+pub const HASH_STATES_MAX: usize = 10_000;
+
+/// The longest upload id that is looked at, in bytes; Distribution's and wharf's have 36.
+pub const UPLOAD_ID_BYTES_MAX: usize = 128;
+
+/// The largest saved digest state that is read, in bytes.
+pub const MIDSTATE_BYTES_MAX: u64 = 4096;
+
+/// The size at which a page of referrers ends, in bytes of JSON: clients read an index of at most
+/// 4 MiB.
+pub const REFERRERS_PAGE_BYTES_MAX: usize = 3 << 20;
+
+/// Work done in one go before other tasks get their turn, in directory entries.
+pub const ENTRIES_BETWEEN_YIELDS: usize = 64;
+
+/// How many tags are read at once when looking for those of a manifest, unless configured.
+pub const TAG_LOOKUP_CONCURRENCY: usize = 8;
+
+/// How deep repositories may be nested. A name has at most 255 bytes, so 128 components.
+pub const REPOSITORY_DEPTH_MAX: usize = 128;

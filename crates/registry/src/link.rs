@@ -1,0 +1,43 @@
+//! Link files: small files that hold a digest and nothing else.
+
+use bytes::Bytes;
+use oci::Digest;
+use storage::{Driver, StorageError, StoragePath};
+
+use crate::limits::LINK_BYTES_MAX;
+
+/// Reads a link. `None` when it is absent; also when it is empty or torn, as a crash of an older
+/// registry may leave it: that is reported, and the next push writes it anew.
+pub(crate) async fn read(
+    driver: &dyn Driver,
+    path: &StoragePath,
+) -> Result<Option<Digest>, StorageError> {
+    let content = match driver.get(path, LINK_BYTES_MAX).await {
+        Ok(content) => content,
+        Err(StorageError::NotFound { .. }) => return Ok(None),
+        Err(StorageError::TooLarge { .. }) => Bytes::new(),
+        Err(error) => return Err(error),
+    };
+    let digest = std::str::from_utf8(&content).ok().and_then(|t| Digest::parse(t.trim()).ok());
+    if digest.is_none() {
+        tracing::warn!(
+            path = %path,
+            size_bytes = content.len(),
+            "link file is empty or damaged; treating it as absent (pushing again repairs it)"
+        );
+    }
+    Ok(digest)
+}
+
+/// Writes a link, without a newline as Distribution does. One that is there and right is left
+/// alone, which saves two fsyncs on every repeated push.
+pub(crate) async fn write(
+    driver: &dyn Driver,
+    path: &StoragePath,
+    digest: &Digest,
+) -> Result<(), StorageError> {
+    if read(driver, path).await? == Some(*digest) {
+        return Ok(());
+    }
+    driver.put(path, Bytes::from(digest.to_string())).await
+}

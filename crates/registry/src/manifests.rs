@@ -1,0 +1,252 @@
+//! Manifests: stored like blobs, and linked into a repository as its revisions.
+
+use bytes::Bytes;
+use oci::{
+    Algorithm, Digest, Manifest, MediaType, Reference, RepositoryName, Tag, sniff_media_type,
+};
+use quick_cache::sync::Cache;
+use storage::StorageError;
+
+use crate::limits::{
+    CACHED_MANIFEST_BYTES_MAX, MANIFEST_CACHE_BYTES_MAX, STORED_MANIFEST_BYTES_MAX,
+};
+use crate::{Error, Registry, Result, layout, link};
+
+/// A manifest as it is served.
+#[derive(Debug, Clone)]
+pub struct StoredManifest {
+    /// The digest by which it was asked for, or which its tag names.
+    pub digest: Digest,
+    /// Its media type.
+    pub media_type: MediaType,
+    /// The bytes that were pushed.
+    pub content: Bytes,
+}
+
+/// A manifest that is being pushed.
+#[derive(Debug, Clone)]
+pub struct ManifestPush {
+    /// What it is pushed as.
+    pub reference: Reference,
+    /// Further tags it shall get (`?tag=` of a push by digest).
+    pub tags: Vec<Tag>,
+    /// Its media type, from the request.
+    pub media_type: MediaType,
+    /// Its bytes.
+    pub content: Bytes,
+}
+
+/// What came of a push.
+#[derive(Debug, Clone)]
+pub struct PushedManifest {
+    /// The digest under which it can be pulled.
+    pub digest: Digest,
+    /// The digest of its subject, when it has one.
+    pub subject: Option<Digest>,
+    /// The tags that name it now because of this push.
+    pub tags: Vec<Tag>,
+}
+
+#[derive(Clone)]
+pub(crate) struct ByBytes;
+
+impl quick_cache::Weighter<Digest, (MediaType, Bytes)> for ByBytes {
+    fn weight(&self, _: &Digest, (_, content): &(MediaType, Bytes)) -> u64 {
+        256 + content.len() as u64
+    }
+}
+
+/// Manifests by canonical digest. The bytes behind a digest never change; that a repository has
+/// the manifest is looked up on each request.
+pub(crate) struct ManifestCache(Cache<Digest, (MediaType, Bytes), ByBytes>);
+
+impl ManifestCache {
+    pub(crate) fn new(entries: usize) -> Self {
+        Self(Cache::with_weighter(entries.min(100_000), MANIFEST_CACHE_BYTES_MAX, ByBytes))
+    }
+}
+
+impl Registry {
+    /// The manifest behind a tag or digest.
+    ///
+    /// # Errors
+    /// [`Error::ManifestUnknown`] when the repository does not have it, or its data is gone.
+    pub async fn get_manifest(
+        &self,
+        name: &RepositoryName,
+        reference: &Reference,
+    ) -> Result<StoredManifest> {
+        let unknown =
+            || Error::ManifestUnknown { name: name.clone(), reference: reference.clone() };
+        let digest = match reference {
+            Reference::Tag(tag) => self.resolve_tag(name, tag).await?,
+            Reference::Digest(digest) => *digest,
+        };
+        let canonical = self.linked_manifest(name, &digest).await?.ok_or_else(unknown)?;
+        let loaded = self.load_manifest(&canonical).await?;
+        let (media_type, content) = loaded.ok_or_else(|| {
+            tracing::warn!(repository = %name, %digest, "manifest is linked but its data is gone");
+            unknown()
+        })?;
+        Ok(StoredManifest { digest, media_type, content })
+    }
+
+    /// Whether a repository has a manifest, data included.
+    pub(crate) async fn has_manifest(
+        &self,
+        name: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<bool> {
+        let Some(canonical) = self.linked_manifest(name, digest).await? else { return Ok(false) };
+        match self.driver.stat(&layout::blob_data(&canonical)).await {
+            Ok(_) => Ok(true),
+            Err(StorageError::NotFound { .. }) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Follows a repository's link to the canonical digest of a manifest.
+    pub(crate) async fn linked_manifest(
+        &self,
+        name: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<Option<Digest>> {
+        let target = link::read(&*self.driver, &layout::revision_link(name, digest)).await?;
+        match target {
+            Some(target) if target != *digest => {
+                let canonical =
+                    link::read(&*self.driver, &layout::revision_link(name, &target)).await?;
+                Ok(canonical.map(|_| target))
+            }
+            other => Ok(other),
+        }
+    }
+
+    /// The bytes of a manifest, checked against their digest when they come from the storage.
+    /// `None` when there are none, or they are no manifest.
+    pub(crate) async fn load_manifest(
+        &self,
+        canonical: &Digest,
+    ) -> Result<Option<(MediaType, Bytes)>> {
+        if let Some(known) = self.manifest_cache.as_ref().and_then(|c| c.0.get(canonical)) {
+            return Ok(Some(known));
+        }
+        let path = layout::blob_data(canonical);
+        let content = match self.driver.get(&path, STORED_MANIFEST_BYTES_MAX).await {
+            Ok(content) => content,
+            Err(StorageError::NotFound { .. }) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let actual = Digest::of(canonical.algorithm(), &content);
+        if actual != *canonical {
+            return Err(Error::Corrupt { digest: *canonical, actual });
+        }
+        let Some(media_type) = sniff_media_type(&content) else { return Ok(None) };
+        self.remember_manifest(canonical, media_type, &content);
+        Ok(Some((media_type, content)))
+    }
+
+    fn remember_manifest(&self, canonical: &Digest, media_type: MediaType, content: &Bytes) {
+        if let Some(cache) = &self.manifest_cache
+            && content.len() <= CACHED_MANIFEST_BYTES_MAX
+        {
+            // A copy: the bytes may be a slice of a much larger receive buffer.
+            cache.0.insert(*canonical, (media_type, Bytes::copy_from_slice(content)));
+        }
+    }
+
+    /// Stores a manifest and lets its tags name it. Everything is durable on return.
+    ///
+    /// # Errors
+    /// [`Error::ManifestInvalid`], [`Error::DigestMismatch`], [`Error::ManifestReferences`],
+    /// [`Error::Denied`].
+    pub async fn put_manifest(
+        &self,
+        name: &RepositoryName,
+        push: ManifestPush,
+    ) -> Result<PushedManifest> {
+        let ManifestPush { reference, mut tags, media_type, content } = push;
+        let canonical = Digest::of(Algorithm::Sha256, &content);
+        let digest = match reference {
+            Reference::Digest(expected) => {
+                let actual = Digest::of(expected.algorithm(), &content);
+                if actual != expected {
+                    return Err(Error::DigestMismatch { expected, actual });
+                }
+                expected
+            }
+            Reference::Tag(tag) => {
+                tags.insert(0, tag);
+                canonical
+            }
+        };
+        let manifest = Manifest::parse(media_type, &content)?;
+        self.check_manifest(name, &manifest).await?;
+
+        self.store_manifest(&canonical, &content).await?;
+        for link in [&canonical, &digest] {
+            link::write(&*self.driver, &layout::revision_link(name, link), &canonical).await?;
+        }
+        for tag in &tags {
+            self.write_tag(name, tag, &digest).await?;
+        }
+        self.remember_manifest(&canonical, media_type, &content);
+        Ok(PushedManifest { digest, subject: manifest.subject_digest(), tags })
+    }
+
+    async fn store_manifest(&self, canonical: &Digest, content: &Bytes) -> Result<()> {
+        let path = layout::blob_data(canonical);
+        match self.driver.get(&path, STORED_MANIFEST_BYTES_MAX).await {
+            Ok(stored) if stored == *content => return Ok(()),
+            // Absent, or not what its name says: written (again) either way.
+            Ok(_) | Err(StorageError::NotFound { .. } | StorageError::TooLarge { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+        Ok(self.driver.put(&path, content.clone()).await?)
+    }
+
+    /// Deletes a manifest from a repository, and every tag that names it. Its data stays until it
+    /// is collected.
+    ///
+    /// # Errors
+    /// [`Error::ManifestUnknown`] when the repository does not have it.
+    pub async fn delete_manifest(&self, name: &RepositoryName, digest: &Digest) -> Result<()> {
+        let canonical = self.linked_manifest(name, digest).await?.ok_or_else(|| {
+            Error::ManifestUnknown { name: name.clone(), reference: Reference::Digest(*digest) }
+        })?;
+        // Tags go first: should this be cut short, what remains is an untagged manifest whose
+        // deletion can be repeated, and never a tag that names nothing.
+        for tag in self.tags_of(name, &canonical).await? {
+            self.delete_if_there(&layout::tag(name, &tag)).await?;
+        }
+        // Without its canonical link a manifest is gone under every other digest as well.
+        self.delete_if_there(&layout::revision(name, &canonical)).await?;
+        if *digest != canonical {
+            self.delete_if_there(&layout::revision(name, digest)).await?;
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn delete_if_there(&self, path: &storage::StoragePath) -> Result<()> {
+        match self.driver.delete(path).await {
+            Ok(()) | Err(StorageError::NotFound { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Whether a repository has any manifest at all.
+    pub(crate) async fn has_manifests(&self, name: &RepositoryName) -> Result<bool> {
+        let path = layout::revisions(name, Algorithm::Sha256);
+        let Some(revisions) = self.listings.directories(&*self.driver, &path).await? else {
+            return Ok(false);
+        };
+        // Distribution leaves the directory of a deleted manifest behind, without its link.
+        for entry in revisions.all() {
+            let Ok(digest) = Digest::from_hex(Algorithm::Sha256, entry.name()) else { continue };
+            if link::read(&*self.driver, &layout::revision_link(name, &digest)).await?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}

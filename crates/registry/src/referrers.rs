@@ -1,0 +1,232 @@
+//! Referrers: which manifests of a repository name another one as their subject.
+//!
+//! The layout has no place for this, so it is derived: every manifest of the repository is read
+//! once, whoever pushed it and whether or not a referrers tag lists it, and what was learnt is kept
+//! in memory. That a manifest names a subject never changes; which manifests there are is looked
+//! up each time.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use oci::{Algorithm, Digest, Manifest, RepositoryName};
+use quick_cache::sync::Cache;
+use serde::Serialize;
+use serde_json::{Map, Value};
+use storage::ListingVersion;
+
+use crate::limits::{ENTRIES_BETWEEN_YIELDS, REFERRERS_CACHE_BYTES_MAX, REFERRERS_PAGE_BYTES_MAX};
+use crate::{Error, Page, Registry, Result, layout};
+
+/// A manifest that refers to the subject (distribution-spec, "Listing Referrers").
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReferrerDescriptor {
+    /// Its media type.
+    pub media_type: &'static str,
+    /// Its digest.
+    #[serde(serialize_with = "as_text")]
+    pub digest: Digest,
+    /// Its size, in bytes.
+    pub size: usize,
+    /// Its artifact type, when it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub artifact_type: Option<String>,
+    /// Its annotations, when it has some.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub annotations: Option<Map<String, Value>>,
+}
+
+fn as_text<S>(digest: &Digest, serializer: S) -> std::result::Result<S::Ok, S::Error>
+where
+    S: serde::Serializer,
+{
+    serializer.collect_str(digest)
+}
+
+/// A page of referrers, sorted by digest.
+#[derive(Debug, Clone, Default)]
+pub struct Referrers {
+    /// The manifests.
+    pub manifests: Vec<Arc<ReferrerDescriptor>>,
+    /// Where the next page goes on; `None` when there is none.
+    pub next: Option<String>,
+}
+
+/// What is known of one repository's manifests. Replaced as a whole when there are new ones.
+#[derive(Debug, Clone, Default)]
+struct Index {
+    /// The version of each algorithm's directory of revisions that is taken in completely.
+    versions: [Option<ListingVersion>; Algorithm::ALL.len()],
+    /// The manifests that were read, by the first half of their digest: enough to tell those of
+    /// one repository apart, at a quarter of the memory.
+    read: HashSet<(Algorithm, u128)>,
+    by_subject: HashMap<Digest, Vec<Arc<ReferrerDescriptor>>>,
+    descriptor_bytes: u64,
+}
+
+impl Index {
+    fn weight_bytes(&self) -> u64 {
+        let read = self.read.capacity() * (size_of::<(Algorithm, u128)>() + 1);
+        let subjects = self.by_subject.capacity() * 128;
+        256 + (read + subjects) as u64 + self.descriptor_bytes
+    }
+
+    fn key(digest: &Digest) -> (Algorithm, u128) {
+        let mut half = [0; 16];
+        half.copy_from_slice(&digest.as_bytes()[..16]);
+        (digest.algorithm(), u128::from_be_bytes(half))
+    }
+
+    fn add(&mut self, digest: Digest, manifest: &Manifest, size: usize) {
+        self.read.insert(Self::key(&digest));
+        let Some(subject) = manifest.subject_digest() else { return };
+        let descriptor = Arc::new(ReferrerDescriptor {
+            media_type: manifest.media_type.as_str(),
+            digest,
+            size,
+            artifact_type: manifest.referrer_artifact_type().map(str::to_owned),
+            annotations: manifest.annotations.clone(),
+        });
+        self.descriptor_bytes += 256 + 2 * json_bytes(&descriptor) as u64;
+        let siblings = self.by_subject.entry(subject).or_default();
+        let position = siblings.partition_point(|s| s.digest < digest);
+        siblings.insert(position, descriptor);
+    }
+}
+
+fn json_bytes(descriptor: &ReferrerDescriptor) -> usize {
+    serde_json::to_vec(descriptor).map_or(0, |json| json.len())
+}
+
+#[derive(Clone)]
+struct ByBytes;
+
+impl quick_cache::Weighter<RepositoryName, Arc<Index>> for ByBytes {
+    fn weight(&self, _: &RepositoryName, index: &Arc<Index>) -> u64 {
+        index.weight_bytes()
+    }
+}
+
+/// The indexes that are remembered, by repository.
+pub(crate) struct ReferrersIndexes(Cache<RepositoryName, Arc<Index>, ByBytes>);
+
+impl ReferrersIndexes {
+    pub(crate) fn new() -> Self {
+        Self(Cache::with_weighter(100, REFERRERS_CACHE_BYTES_MAX, ByBytes))
+    }
+}
+
+impl Registry {
+    /// A page of the manifests that name `subject` as theirs, optionally only those of one
+    /// artifact type. Empty when there are none, and when subject or repository do not exist.
+    /// `page.last` is a digest, as [`Referrers::next`] returned it.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub async fn list_referrers(
+        &self,
+        name: &RepositoryName,
+        subject: &Digest,
+        artifact_type: Option<&str>,
+        page: Page<'_>,
+    ) -> Result<Referrers> {
+        let index = self.referrers_index(name).await?;
+        let mut found = Referrers::default();
+        let Some(candidates) = index.by_subject.get(subject) else { return Ok(found) };
+        let last = page.last.and_then(|l| Digest::parse(l).ok());
+        let shadowed = self.shadowed(name, candidates).await?;
+        let mut bytes = 0;
+        for descriptor in candidates {
+            if last.is_some_and(|last| descriptor.digest <= last)
+                || artifact_type.is_some_and(|t| descriptor.artifact_type.as_deref() != Some(t))
+                || shadowed.contains(&descriptor.digest)
+                || self.linked_manifest(name, &descriptor.digest).await?.is_none()
+            {
+                continue;
+            }
+            bytes += json_bytes(descriptor);
+            let full = page.limit.is_some_and(|limit| found.manifests.len() >= limit)
+                || (bytes > REFERRERS_PAGE_BYTES_MAX && !found.manifests.is_empty());
+            if full {
+                found.next = found.manifests.last().map(|d| d.digest.to_string());
+                break;
+            }
+            found.manifests.push(descriptor.clone());
+        }
+        Ok(found)
+    }
+
+    /// The canonical digests of those candidates that were pushed under another digest: each is to
+    /// be listed once, under the digest its client knows.
+    async fn shadowed(
+        &self,
+        name: &RepositoryName,
+        candidates: &[Arc<ReferrerDescriptor>],
+    ) -> Result<HashSet<Digest>> {
+        let mut shadowed = HashSet::new();
+        for descriptor in candidates {
+            if descriptor.digest.algorithm() != Algorithm::Sha256 {
+                shadowed.extend(self.linked_manifest(name, &descriptor.digest).await?);
+            }
+        }
+        Ok(shadowed)
+    }
+
+    /// The index of a repository, brought up to date.
+    async fn referrers_index(&self, name: &RepositoryName) -> Result<Arc<Index>> {
+        let known = self.referrers.0.get(name).unwrap_or_default();
+        let mut fresh: Option<Index> = None;
+        for (slot, algorithm) in Algorithm::ALL.into_iter().enumerate() {
+            let path = layout::revisions(name, algorithm);
+            let revisions = self.listings.directories(&*self.driver, &path).await?;
+            let Some(revisions) = revisions else { continue };
+            if revisions.version().is_some() && revisions.version() == known.versions[slot] {
+                continue;
+            }
+            let index = fresh.get_or_insert_with(|| (*known).clone());
+            let mut complete = true;
+            for (count, entry) in revisions.all().iter().enumerate() {
+                if count % ENTRIES_BETWEEN_YIELDS == ENTRIES_BETWEEN_YIELDS - 1 {
+                    tokio::task::yield_now().await;
+                }
+                let Ok(digest) = Digest::from_hex(algorithm, entry.name()) else { continue };
+                if !index.read.contains(&Index::key(&digest)) {
+                    complete &= self.take_in(name, digest, index).await?;
+                }
+            }
+            index.versions[slot] = revisions.version().filter(|_| complete);
+        }
+        let Some(fresh) = fresh else { return Ok(known) };
+        let fresh = Arc::new(fresh);
+        self.referrers.0.insert(name.clone(), fresh.clone());
+        Ok(fresh)
+    }
+
+    /// Reads one manifest into the index. Returns whether it will never have to be looked at
+    /// again; a revision without link or data may still come (back).
+    async fn take_in(
+        &self,
+        name: &RepositoryName,
+        digest: Digest,
+        index: &mut Index,
+    ) -> Result<bool> {
+        let Some(canonical) = self.linked_manifest(name, &digest).await? else { return Ok(false) };
+        let content = match self.load_manifest(&canonical).await {
+            Ok(Some((_, content))) => content,
+            Ok(None) => return Ok(false),
+            Err(error @ Error::Corrupt { .. }) => {
+                // One damaged manifest must not take down the listing of the others.
+                tracing::error!(repository = %name, %error, "manifest left out of the referrers");
+                return Ok(false);
+            }
+            Err(error) => return Err(error),
+        };
+        match Manifest::parse_stored(&content) {
+            Ok(manifest) => index.add(digest, &manifest, content.len()),
+            Err(_) => {
+                index.read.insert(Index::key(&digest));
+            }
+        }
+        Ok(true)
+    }
+}

@@ -1,0 +1,76 @@
+//! The registry: a driver, options, and what is remembered of the storage.
+
+use std::fmt;
+use std::sync::Arc;
+
+use storage::Driver;
+
+use crate::limits;
+use crate::listings::Listings;
+use crate::manifests::ManifestCache;
+use crate::policy::Validation;
+use crate::referrers::ReferrersIndexes;
+use crate::uploads::HashStates;
+
+/// How a registry behaves.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// What a manifest must satisfy to be accepted.
+    pub validation: Validation,
+    /// How many tags are read at once when looking for those of a manifest.
+    pub tag_lookup_concurrency: usize,
+    /// How many manifests are kept in memory; 0 keeps none.
+    pub manifest_cache_entries: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            validation: Validation::default(),
+            tag_lookup_concurrency: limits::TAG_LOOKUP_CONCURRENCY,
+            manifest_cache_entries: limits::MANIFEST_CACHE_ENTRIES,
+        }
+    }
+}
+
+/// The registry over one storage. All of its operations may run at the same time, also with those
+/// of other processes on the same storage.
+pub struct Registry {
+    pub(crate) driver: Arc<dyn Driver>,
+    pub(crate) options: Options,
+    pub(crate) manifest_cache: Option<ManifestCache>,
+    pub(crate) listings: Listings,
+    pub(crate) referrers: ReferrersIndexes,
+    pub(crate) hash_states: HashStates,
+}
+
+impl Registry {
+    /// A registry over `driver`. Reads nothing: a store of any size is ready at once.
+    #[must_use]
+    pub fn new(driver: Arc<dyn Driver>, options: Options) -> Self {
+        let entries = options.manifest_cache_entries;
+        Self {
+            manifest_cache: (entries > 0).then(|| ManifestCache::new(entries)),
+            listings: Listings::new(),
+            referrers: ReferrersIndexes::new(),
+            hash_states: HashStates::new(),
+            driver,
+            options,
+        }
+    }
+
+    /// The storage.
+    #[must_use]
+    pub fn driver(&self) -> &Arc<dyn Driver> {
+        &self.driver
+    }
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registry")
+            .field("driver", &self.driver)
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,116 @@
+//! Tags.
+
+use futures_util::StreamExt as _;
+use futures_util::stream;
+use oci::{Algorithm, Digest, Reference, RepositoryName, Tag};
+
+use crate::limits::ENTRIES_BETWEEN_YIELDS;
+use crate::listings::Directory;
+use crate::{Error, Names, Page, Registry, Result, layout, link};
+
+impl Registry {
+    /// The manifest that a tag names.
+    ///
+    /// # Errors
+    /// [`Error::ManifestUnknown`] when there is no such tag.
+    pub async fn resolve_tag(&self, name: &RepositoryName, tag: &Tag) -> Result<Digest> {
+        let digest = link::read(&*self.driver, &layout::tag_current(name, tag)).await?;
+        digest.ok_or_else(|| Error::ManifestUnknown {
+            name: name.clone(),
+            reference: Reference::Tag(tag.clone()),
+        })
+    }
+
+    /// Makes a tag name a manifest, which must be stored already.
+    pub(crate) async fn write_tag(
+        &self,
+        name: &RepositoryName,
+        tag: &Tag,
+        digest: &Digest,
+    ) -> Result<()> {
+        link::write(&*self.driver, &layout::tag_index(name, tag, digest), digest).await?;
+        link::write(&*self.driver, &layout::tag_current(name, tag), digest).await?;
+        Ok(())
+    }
+
+    /// Deletes a tag. The manifest it names stays.
+    ///
+    /// # Errors
+    /// [`Error::ManifestUnknown`] when there is no such tag.
+    pub async fn delete_tag(&self, name: &RepositoryName, tag: &Tag) -> Result<()> {
+        self.resolve_tag(name, tag).await?;
+        self.driver.delete(&layout::tag(name, tag)).await.map_err(|error| {
+            if error.is_not_found() {
+                let reference = Reference::Tag(tag.clone());
+                return Error::ManifestUnknown { name: name.clone(), reference };
+            }
+            error.into()
+        })
+    }
+
+    /// A page of a repository's tags, sorted by their bytes.
+    ///
+    /// # Errors
+    /// [`Error::NameUnknown`] when the repository has neither tags nor manifests.
+    pub async fn list_tags(&self, name: &RepositoryName, page: Page<'_>) -> Result<Names> {
+        let tags = self.listings.directories(&*self.driver, &layout::tags(name)).await?;
+        let mut names = Names::default();
+        let mut seen_any = false;
+        for (index, entry) in tags.iter().flat_map(|t| t.after(page.last)).enumerate() {
+            if index % ENTRIES_BETWEEN_YIELDS == ENTRIES_BETWEEN_YIELDS - 1 {
+                tokio::task::yield_now().await;
+            }
+            if self.is_tag(name, entry).await? {
+                seen_any = true;
+                if !names.offer(page, entry.name()) {
+                    break;
+                }
+            }
+        }
+        if !seen_any && !self.has_manifests(name).await? {
+            return Err(Error::NameUnknown { name: name.clone() });
+        }
+        Ok(names)
+    }
+
+    /// Whether a directory of tags holds a tag, and not just what a crash left of one.
+    async fn is_tag(&self, name: &RepositoryName, entry: &Directory) -> Result<bool> {
+        if entry.is_confirmed() {
+            return Ok(true);
+        }
+        let Ok(tag) = Tag::parse(entry.name()) else { return Ok(false) };
+        if link::read(&*self.driver, &layout::tag_current(name, &tag)).await?.is_none() {
+            return Ok(false);
+        }
+        entry.confirm();
+        Ok(true)
+    }
+
+    /// Every tag that names the manifest stored under `canonical`, by whatever digest.
+    pub(crate) async fn tags_of(
+        &self,
+        name: &RepositoryName,
+        canonical: &Digest,
+    ) -> Result<Vec<Tag>> {
+        let tags = self.listings.directories(&*self.driver, &layout::tags(name)).await?;
+        let Some(tags) = tags else { return Ok(Vec::new()) };
+        let tags = tags.all().iter().filter_map(|entry| Tag::parse(entry.name()).ok());
+        let lookups = stream::iter(tags.collect::<Vec<_>>()).map(async |tag| {
+            let digest = link::read(&*self.driver, &layout::tag_current(name, &tag)).await?;
+            let target = match digest {
+                Some(alias) if alias.algorithm() != Algorithm::Sha256 => {
+                    link::read(&*self.driver, &layout::revision_link(name, &alias)).await?
+                }
+                other => other,
+            };
+            Ok::<_, Error>((target == Some(*canonical)).then_some(tag))
+        });
+        let mut lookups =
+            std::pin::pin!(lookups.buffer_unordered(self.options.tag_lookup_concurrency.max(1)));
+        let mut found = Vec::new();
+        while let Some(tag) = lookups.next().await {
+            found.extend(tag?);
+        }
+        Ok(found)
+    }
+}

@@ -1,0 +1,325 @@
+//! Uploads: blobs on their way in, over one request or many.
+//!
+//! What an upload has received lies in its directory of the repository, where any process on the
+//! same storage finds it; its size there is the only truth about how far it is. The running digest
+//! is kept in memory between requests and, for large uploads, saved beside the data, so that
+//! nothing has to be read twice. A digest state is only ever used when it covers exactly the bytes
+//! that are there.
+
+mod hash_states;
+mod id;
+mod sink;
+
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use jiff::Timestamp;
+use oci::{Algorithm, Digest, Hasher, RepositoryName};
+use storage::StorageError;
+
+use crate::limits::REHASH_BEFORE_CHUNK_BYTES_MAX;
+use crate::limits::{LINK_BYTES_MAX, MIDSTATE_BYTES_MAX, MIDSTATE_UPLOAD_BYTES_MIN};
+use crate::{BlobStat, Chunk, Error, Registry, Result, layout, link};
+
+use hash_states::HashState;
+pub(crate) use hash_states::HashStates;
+pub use id::UploadId;
+use sink::Sink;
+
+/// How far an upload is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UploadStatus {
+    /// Its id.
+    pub id: UploadId,
+    /// Bytes received so far.
+    pub size_bytes: u64,
+    /// When it was started.
+    pub started_at: Timestamp,
+}
+
+impl Registry {
+    /// Starts an upload. `algorithm` is that of the digest the client is going to name, where it
+    /// said so; without it only the canonical digest is computed along the way.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub async fn start_upload(
+        &self,
+        name: &RepositoryName,
+        algorithm: Option<Algorithm>,
+    ) -> Result<UploadStatus> {
+        let id = UploadId::random();
+        let started_at = now_in_seconds();
+        let text = started_at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        // Not synced: until the blob is committed, nothing was promised.
+        self.driver.put_unsynced(&layout::upload_started_at(name, &id), Bytes::from(text)).await?;
+        self.hash_states.store(&id, HashState::new(algorithm));
+        Ok(UploadStatus { id, size_bytes: 0, started_at })
+    }
+
+    /// How far an upload is.
+    ///
+    /// # Errors
+    /// [`Error::UploadUnknown`].
+    pub async fn upload_status(
+        &self,
+        name: &RepositoryName,
+        id: &UploadId,
+    ) -> Result<UploadStatus> {
+        let started_at = self.upload_started_at(name, id).await?;
+        let size_bytes = match self.driver.stat(&layout::upload_data(name, id)).await {
+            Ok(stat) => stat.size_bytes,
+            Err(StorageError::NotFound { .. }) => 0,
+            Err(error) => return Err(error.into()),
+        };
+        Ok(UploadStatus { id: id.clone(), size_bytes, started_at })
+    }
+
+    /// Appends a chunk to an upload. When the body breaks off, what came before stays received.
+    ///
+    /// # Errors
+    /// [`Error::UploadUnknown`], [`Error::UploadBusy`], [`Error::RangeInvalid`],
+    /// [`Error::SizeInvalid`], [`Error::Body`]; none of them ends the upload.
+    pub async fn append_upload(
+        &self,
+        name: &RepositoryName,
+        id: &UploadId,
+        chunk: Chunk,
+    ) -> Result<UploadStatus> {
+        let started_at = self.upload_started_at(name, id).await?;
+        let sink = self.open_sink(name, id).await?;
+        let (mut sink, outcome) = sink.take(chunk).await;
+        self.save_progress(name, id, &mut sink).await?;
+        outcome?;
+        Ok(UploadStatus { id: id.clone(), size_bytes: sink.size_bytes(), started_at })
+    }
+
+    /// Appends the last chunk, which may be empty, and makes the upload a blob of the repository
+    /// if it has the digest that the client names. Everything is durable on return.
+    ///
+    /// # Errors
+    /// As [`Registry::append_upload`]; and [`Error::DigestMismatch`], which ends the upload.
+    pub async fn commit_upload(
+        &self,
+        name: &RepositoryName,
+        id: &UploadId,
+        digest: &Digest,
+        chunk: Chunk,
+    ) -> Result<BlobStat> {
+        self.upload_started_at(name, id).await?;
+        let sink = self.open_sink(name, id).await?;
+        let (mut sink, outcome) = sink.take(chunk).await;
+        if let Err(error) = outcome {
+            self.save_progress(name, id, &mut sink).await?;
+            return Err(error);
+        }
+        let size_bytes = sink.size_bytes();
+        let wanted = [Algorithm::Sha256, digest.algorithm()];
+        let digests = self.upload_digests(name, id, sink.take_hash(), size_bytes, wanted).await?;
+        let [canonical, actual] = digests;
+        if actual != *digest {
+            drop(sink);
+            self.discard_upload(name, id).await;
+            return Err(Error::DigestMismatch { expected: *digest, actual });
+        }
+        self.publish_blob(name, id, &canonical, size_bytes).await?;
+        drop(sink);
+        if canonical != *digest {
+            link::write(&*self.driver, &layout::alias(digest), &canonical).await?;
+        }
+        self.link_blob(name, &canonical, digest).await?;
+        self.discard_upload(name, id).await;
+        Ok(BlobStat { digest: canonical, size_bytes })
+    }
+
+    /// Takes a whole blob in one go.
+    ///
+    /// # Errors
+    /// As [`Registry::commit_upload`]; after any of them nothing is left behind.
+    pub async fn put_blob(
+        &self,
+        name: &RepositoryName,
+        digest: &Digest,
+        chunk: Chunk,
+    ) -> Result<BlobStat> {
+        let upload = self.start_upload(name, Some(digest.algorithm())).await?;
+        let outcome = self.commit_upload(name, &upload.id, digest, chunk).await;
+        if outcome.is_err() {
+            self.discard_upload(name, &upload.id).await;
+        }
+        outcome
+    }
+
+    /// Gives an upload up.
+    ///
+    /// # Errors
+    /// [`Error::UploadUnknown`].
+    pub async fn cancel_upload(&self, name: &RepositoryName, id: &UploadId) -> Result<()> {
+        self.upload_started_at(name, id).await?;
+        self.hash_states.take(id);
+        self.delete_if_there(&layout::upload(name, id)).await
+    }
+
+    /// When an upload was started.
+    async fn upload_started_at(&self, name: &RepositoryName, id: &UploadId) -> Result<Timestamp> {
+        match self.read_started_at(name, id).await {
+            Ok(Some(started_at)) => Ok(started_at),
+            // Torn by a power failure: the upload is there all the same.
+            Ok(None) => Ok(now_in_seconds()),
+            Err(error) if error.is_not_found() => {
+                Err(Error::UploadUnknown { name: name.clone(), id: id.clone() })
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Reads the start time of an upload; `None` when it is not a time.
+    pub(crate) async fn read_started_at(
+        &self,
+        name: &RepositoryName,
+        id: &UploadId,
+    ) -> std::result::Result<Option<Timestamp>, StorageError> {
+        let path = layout::upload_started_at(name, id);
+        let text = match self.driver.get(&path, LINK_BYTES_MAX).await {
+            Ok(text) => text,
+            Err(StorageError::TooLarge { .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        Ok(std::str::from_utf8(&text).ok().and_then(|t| t.trim().parse().ok()))
+    }
+
+    /// Opens an upload for writing, with its running digest when that can be had cheaply.
+    async fn open_sink(&self, name: &RepositoryName, id: &UploadId) -> Result<Sink> {
+        let data = layout::upload_data(name, id);
+        let appender = self.driver.append(&data).await.map_err(|error| match error {
+            StorageError::Busy { .. } => Error::UploadBusy { id: id.clone() },
+            error => error.into(),
+        })?;
+        let size_bytes = appender.size_bytes();
+        let mut hash = self.hash_states.take(id);
+        if hash.as_ref().is_none_or(|h| h.size_bytes() != size_bytes) {
+            hash = self.load_midstate(name, id).await?.filter(|h| h.size_bytes() <= size_bytes);
+        }
+        let mut hash = hash.unwrap_or_else(|| HashState::new(None));
+        let behind = size_bytes - hash.size_bytes();
+        let hash = if behind > REHASH_BEFORE_CHUNK_BYTES_MAX {
+            None
+        } else {
+            if behind > 0 {
+                hash = self.hash_data(name, id, hash, size_bytes).await?;
+            }
+            Some(hash)
+        };
+        Ok(Sink::new(appender, hash))
+    }
+
+    /// The running digest that was saved beside the data.
+    async fn load_midstate(
+        &self,
+        name: &RepositoryName,
+        id: &UploadId,
+    ) -> Result<Option<HashState>> {
+        match self.driver.get(&layout::upload_midstate(name, id), MIDSTATE_BYTES_MAX).await {
+            Ok(saved) => Ok(HashState::decode(&saved)),
+            Err(StorageError::NotFound { .. } | StorageError::TooLarge { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Keeps the running digest for the next request, in memory and, from some size on, in the
+    /// storage. A saved state claims that the data is there, so the data is synced first.
+    async fn save_progress(
+        &self,
+        name: &RepositoryName,
+        id: &UploadId,
+        sink: &mut Sink,
+    ) -> Result<()> {
+        let Some(hash) = sink.take_hash() else { return Ok(()) };
+        if hash.size_bytes() >= MIDSTATE_UPLOAD_BYTES_MIN {
+            sink.sync().await?;
+            let path = layout::upload_midstate(name, id);
+            self.driver.put_unsynced(&path, Bytes::from(hash.encode())).await?;
+        }
+        self.hash_states.store(id, hash);
+        Ok(())
+    }
+
+    /// The digests of everything an upload has received, reading it again where no running digest
+    /// covers it.
+    async fn upload_digests<const N: usize>(
+        &self,
+        name: &RepositoryName,
+        id: &UploadId,
+        hash: Option<HashState>,
+        size_bytes: u64,
+        wanted: [Algorithm; N],
+    ) -> Result<[Digest; N]> {
+        let mut known: Vec<Digest> = Vec::new();
+        if let Some(hash) = hash.filter(|h| h.size_bytes() == size_bytes) {
+            known.extend(hash.finish());
+        }
+        let covered = |known: &[Digest], a: Algorithm| known.iter().any(|d| d.algorithm() == a);
+        let missing: Vec<Hasher> = Algorithm::ALL
+            .into_iter()
+            .filter(|a| wanted.contains(a) && !covered(&known, *a))
+            .map(Algorithm::hasher)
+            .collect();
+        if !missing.is_empty() {
+            let state = HashState::with_hashers(missing);
+            known.extend(self.hash_data(name, id, state, size_bytes).await?.finish());
+        }
+        Ok(wanted.map(|a| match known.iter().find(|d| d.algorithm() == a) {
+            Some(digest) => *digest,
+            None => unreachable!("every wanted algorithm is known or was computed"),
+        }))
+    }
+
+    /// Takes the received data from where `hash` stands up to `size_bytes` into it.
+    async fn hash_data(
+        &self,
+        name: &RepositoryName,
+        id: &UploadId,
+        mut hash: HashState,
+        size_bytes: u64,
+    ) -> Result<HashState> {
+        let object = self.driver.open(&layout::upload_data(name, id)).await?;
+        let mut pieces = object.stream(hash.size_bytes()..size_bytes);
+        while let Some(piece) = pieces.next().await {
+            hash = hash.update(vec![piece?]).await;
+        }
+        Ok(hash)
+    }
+
+    /// Makes the received data the blob `canonical`, unless it is stored already. One that is
+    /// stored with another size is the remains of a crash, and is replaced.
+    async fn publish_blob(
+        &self,
+        name: &RepositoryName,
+        id: &UploadId,
+        canonical: &Digest,
+        size_bytes: u64,
+    ) -> Result<()> {
+        let target = layout::blob_data(canonical);
+        match self.driver.stat(&target).await {
+            Ok(stat) if stat.size_bytes == size_bytes => return Ok(()),
+            Ok(_) | Err(StorageError::NotFound { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+        Ok(self.driver.publish(&layout::upload_data(name, id), &target).await?)
+    }
+
+    /// Removes what is left of an upload. Only costs space when it fails, until it is purged.
+    async fn discard_upload(&self, name: &RepositoryName, id: &UploadId) {
+        self.hash_states.take(id);
+        if let Err(error) = self.delete_if_there(&layout::upload(name, id)).await {
+            tracing::warn!(repository = %name, upload = %id, %error, "upload could not be removed");
+        }
+    }
+}
+
+/// The present time as the layout keeps it.
+fn now_in_seconds() -> Timestamp {
+    let now: Timestamp = SystemTime::now().try_into().unwrap_or(Timestamp::UNIX_EPOCH);
+    Timestamp::from_second(now.as_second()).unwrap_or(now)
+}
