@@ -5,7 +5,7 @@ use std::io;
 use crate::{PathError, StoragePath};
 
 /// The result of a driver's operation.
-pub type Result<T> = std::result::Result<T, StorageError>;
+pub type Result<T, E = StorageError> = std::result::Result<T, E>;
 
 /// Why a driver's operation failed. Only [`StorageError::NotFound`] says anything about what is
 /// stored; everything else means that the storage could not tell, and must never be answered as
@@ -81,17 +81,17 @@ impl StorageError {
         }
     }
 
-    /// The same for an operation that writes: something of the other kind in its way (a directory
-    /// at the file's path, a file where a directory has to be) is no `NotFound` there.
+    /// The same for an operation that writes: there, a directory at the file's path, a file where
+    /// a directory has to be, or a root that is gone are no `NotFound`.
     pub(crate) fn from_write(
         operation: &'static str,
         path: &StoragePath,
         source: io::Error,
     ) -> Self {
         match source.kind() {
-            io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory => {
-                Self::Io { operation, path: path.clone(), source }
-            }
+            io::ErrorKind::NotFound
+            | io::ErrorKind::NotADirectory
+            | io::ErrorKind::IsADirectory => Self::Io { operation, path: path.clone(), source },
             _ => Self::from_io(operation, path, source),
         }
     }

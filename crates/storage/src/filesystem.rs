@@ -1,1 +1,147 @@
-//! The `filesystem` driver.
+//! The `filesystem` driver: a directory tree laid out as Distribution lays it out.
+//!
+//! *Reading* does not leave the async worker as long as the kernel has what is asked for in
+//! memory: [`inline`] opens and reads without ever waiting for the disk, and only where that is
+//! impossible does the work move to the blocking pool.
+//!
+//! *Writing* always happens on the blocking pool, in one hop per operation, in the order that
+//! survives a loss of power: content, sync, rename, sync of the directory, sync of the
+//! directories above it that are new ([`write`], [`durable`]).
+//!
+//! Symbolic links within the tree are followed, since people put parts of a registry on other
+//! disks that way, and Distribution follows them too.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use crate::limits::MAX_THREADS_DEFAULT;
+use crate::{Appender, Driver, Listing, ListingVersion, Object, Result, Stat, StoragePath};
+
+mod appender;
+mod directory;
+mod disk;
+mod durable;
+mod inline;
+mod read;
+mod start;
+mod stream;
+mod volume;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+pub use start::OpenError;
+use volume::Volume;
+
+/// Where a filesystem driver keeps its files, and how it works on them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FilesystemOptions {
+    /// The directory that holds everything; made when absent. Distribution's `rootdirectory`.
+    pub root: PathBuf,
+    /// How many blocking operations run at once; raised to
+    /// [`MAX_THREADS_MIN`](crate::limits::MAX_THREADS_MIN). Distribution's `maxthreads`.
+    pub max_threads: usize,
+    /// The root is only read from, so don't check at the start that it can be written to. Writing
+    /// is not prevented.
+    pub read_only: bool,
+    /// Read on the async worker what the kernel has in memory. It is a matter of speed only, and
+    /// turned off by itself where the kernel or the filesystem doesn't support it.
+    pub inline_reads: bool,
+}
+
+impl FilesystemOptions {
+    /// The defaults, at a root.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self {
+            root: root.into(),
+            max_threads: MAX_THREADS_DEFAULT,
+            read_only: false,
+            inline_reads: true,
+        }
+    }
+}
+
+/// A directory tree on a local or network filesystem. Clones share it.
+///
+/// Its futures may be dropped at any time: what runs on the blocking pool runs to its end, and an
+/// appender's lock is held until then.
+#[derive(Debug, Clone)]
+pub struct Filesystem {
+    volume: Arc<Volume>,
+}
+
+impl Filesystem {
+    /// Makes sure that the root is there and can be used. Blocks on the disk: call it at the
+    /// start.
+    ///
+    /// # Errors
+    /// [`OpenError`], which names the root and what to change. A full disk is only warned of, so
+    /// that what it holds can still be read.
+    pub fn open(options: FilesystemOptions) -> Result<Self, OpenError> {
+        Self::open_on(options, Box::new(disk::RealDisk))
+    }
+
+    fn open_on(options: FilesystemOptions, disk: Box<dyn disk::Disk>) -> Result<Self, OpenError> {
+        Ok(Self { volume: Arc::new(start::open(options, disk)?) })
+    }
+}
+
+#[async_trait]
+impl Driver for Filesystem {
+    fn name(&self) -> &'static str {
+        "filesystem"
+    }
+
+    async fn get(&self, path: &StoragePath, limit_bytes: u64) -> Result<Bytes> {
+        read::get(&self.volume, path, limit_bytes).await
+    }
+
+    async fn put(&self, path: &StoragePath, content: Bytes) -> Result<()> {
+        let at = path.clone();
+        self.volume.blocking("write", path, move |volume| write::put(volume, &at, &content)).await
+    }
+
+    async fn stat(&self, path: &StoragePath) -> Result<Stat> {
+        read::stat(&self.volume, path).await
+    }
+
+    async fn open(&self, path: &StoragePath) -> Result<Arc<dyn Object>> {
+        Ok(Arc::new(read::open(&self.volume, path).await?))
+    }
+
+    async fn append(&self, path: &StoragePath) -> Result<Box<dyn Appender>> {
+        Ok(Box::new(appender::open(&self.volume, path).await?))
+    }
+
+    async fn publish(&self, from: &StoragePath, to: &StoragePath) -> Result<()> {
+        let (source, target) = (from.clone(), to.clone());
+        self.volume
+            .blocking("publish", to, move |volume| write::publish(volume, &source, &target))
+            .await
+    }
+
+    async fn delete(&self, path: &StoragePath) -> Result<()> {
+        let at = path.clone();
+        self.volume.blocking("delete", path, move |volume| directory::delete(volume, &at)).await
+    }
+
+    async fn delete_empty(&self, path: &StoragePath) -> Result<()> {
+        let at = path.clone();
+        self.volume
+            .blocking("delete", path, move |volume| directory::delete_empty(volume, &at))
+            .await
+    }
+
+    async fn list(&self, path: &StoragePath) -> Result<Listing> {
+        let at = path.clone();
+        self.volume.blocking("list", path, move |volume| directory::list(volume, &at)).await
+    }
+
+    async fn listing_version(&self, path: &StoragePath) -> Result<Option<ListingVersion>> {
+        read::listing_version(&self.volume, path).await
+    }
+}

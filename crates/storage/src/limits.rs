@@ -12,10 +12,6 @@ pub const STREAM_PIECE_BYTES: usize = 128 * 1024;
 /// never costs more than 512 KiB.
 pub const STREAM_BUFFERS: usize = 4;
 
-/// Up to this size an object is read by a single call into a single piece of its own size, in
-/// bytes: manifests, configurations and small layers.
-pub const SMALL_OBJECT_BYTES: u64 = 64 * 1024;
-
 /// After how many appended bytes the kernel is asked to start writing them back. Without that, a
 /// gigabyte layer lies in the page cache until its commit, which then waits for all of it.
 pub const WRITEBACK_BYTES: u64 = 8 * 1024 * 1024;
@@ -32,17 +28,22 @@ pub const PARENT_RETRIES: usize = 16;
 /// published before it held the lock.
 pub const APPEND_RETRIES: usize = 16;
 
-/// How deep a tree may be that is deleted as a whole. A repository's name has at most 255
-/// characters and so at most 128 components; the layout adds fewer than ten.
-pub const DELETE_DEPTH: usize = 256;
-
 /// A directory that was changed less than this before it was looked at may change again within
 /// the same tick of its clock, so that its time says nothing yet. Kernel ticks are 10 ms at most,
 /// but some filesystems keep whole seconds, FAT even two.
-pub const RACY_CLOCK: Duration = Duration::from_secs(3);
+pub const RACY_CLOCK: Duration = Duration::from_secs(2);
 
-/// Size of the buffer through which a file is copied when it has to change filesystems, in bytes.
-pub const COPY_BYTES: usize = 1024 * 1024;
+/// How far ahead a reader that met a cold page asks the kernel to read, in bytes, so that the
+/// disk works while the client takes what is there.
+pub const READ_AHEAD_BYTES: u64 = 2 * 1024 * 1024;
+
+/// How many directories a driver remembers as being on stable storage with their names. Each
+/// costs eight bytes and saves a sync per write below it; when they are forgotten, the next write
+/// below each syncs once more.
+pub const DURABLE_DIRECTORIES: usize = 16 * 1024;
+
+/// How often the deletion of a directory starts over because others write into it meanwhile.
+pub const DELETE_RETRIES: usize = 16;
 
 /// How many blocking file operations one filesystem driver runs at once, unless its options say
 /// otherwise. Distribution's `maxthreads` has the same default and the same lower bound.

@@ -197,6 +197,20 @@ mod tests {
         StoragePath::parse(text).unwrap()
     }
 
+    mod conformance {
+        use std::sync::Arc;
+
+        use crate::Driver;
+        use crate::memory::Memory;
+
+        fn made() -> (Arc<dyn Driver>, ()) {
+            (Arc::new(Memory::new()), ())
+        }
+
+        crate::conformance_tests!(every: made());
+        crate::conformance_tests!(tree: made());
+    }
+
     #[tokio::test]
     async fn clones_share_the_tree() {
         let one = Memory::new();

@@ -130,7 +130,9 @@ pub(super) struct Writer(Arc<File>);
 
 impl Writer {
     pub(super) fn claim(file: Arc<File>) -> Option<Self> {
-        (!file.has_writer.swap(true, Ordering::AcqRel)).then_some(Self(file))
+        let was_free = !file.has_writer.swap(true, Ordering::AcqRel);
+        // Lazily: a `Writer` that is made and dropped would end the claim of the other.
+        was_free.then(|| Self(file))
     }
 
     pub(super) fn file(&self) -> &File {

@@ -1,0 +1,75 @@
+//! Making directories, and bringing their names to stable storage.
+//!
+//! A file survives a loss of power only if every directory on the way to it does. Syncing the
+//! directories that this operation made is not enough: of two requests that write below a new
+//! directory, the one that did not make it may be the first to finish. So a driver remembers
+//! which directories it has seen durable since it started, and whoever writes below any other
+//! one syncs that one's name first.
+
+use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::disk::Disk;
+use crate::limits::{DURABLE_DIRECTORIES, PARENT_RETRIES};
+
+#[derive(Debug)]
+pub(super) struct DurableDirectories {
+    root: PathBuf,
+    /// Hashes of paths, which are an eighth of the size; keyed at random, so that nobody can make
+    /// two of them collide.
+    known: Mutex<HashSet<u64>>,
+    hasher: RandomState,
+}
+
+impl DurableDirectories {
+    pub(super) fn new(root: PathBuf) -> Self {
+        Self { root, known: Mutex::default(), hasher: RandomState::new() }
+    }
+
+    /// Makes a directory and those above it, but never the root: when that is gone, the volume
+    /// is, and what would be written in its place would be lost once it comes back.
+    pub(super) fn make(&self, disk: &dyn Disk, directory: &Path) -> io::Result<()> {
+        let Some(parent) = directory.parent().filter(|_| directory != self.root) else {
+            return Err(io::Error::other("the storage's root is gone: is it mounted?"));
+        };
+        for _ in 0..PARENT_RETRIES {
+            // Before it can be seen by others, so that they never take it for durable.
+            self.known().remove(&self.hasher.hash_one(directory));
+            match disk.create_directory(directory) {
+                // Its parent is absent, for the first time or again.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => self.make(disk, parent)?,
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
+                result => return result,
+            }
+        }
+        Err(io::Error::other("the directories above it are deleted again and again"))
+    }
+
+    /// Brings the names in a directory to stable storage, and its own name and those of the
+    /// directories above it where they may not be there yet.
+    pub(super) fn settle(&self, disk: &dyn Disk, directory: &Path) -> io::Result<()> {
+        disk.sync_directory(directory)?;
+        let mut below = directory;
+        while let Some(above) = below.parent().filter(|_| below != self.root) {
+            let hash = self.hasher.hash_one(below);
+            let is_known = self.known().contains(&hash);
+            if !is_known {
+                disk.sync_directory(above)?;
+                let mut known = self.known();
+                if known.len() >= DURABLE_DIRECTORIES {
+                    known.clear();
+                }
+                known.insert(hash);
+            }
+            below = above;
+        }
+        Ok(())
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashSet<u64>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

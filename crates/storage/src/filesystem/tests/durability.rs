@@ -1,0 +1,228 @@
+//! What is on stable storage when, and what stays after a crash.
+
+use super::*;
+
+/// Writes down every call, and from a given one on makes all of them fail, as a crash does.
+#[derive(Debug, Clone, Default)]
+struct Watched {
+    root: std::path::PathBuf,
+    calls: Arc<Mutex<Vec<String>>>,
+    crash_at: Option<usize>,
+}
+
+impl Watched {
+    fn call(&self, what: &str, paths: &[&Path]) -> io::Result<()> {
+        let mut calls = self.calls.lock().unwrap();
+        let named = paths.iter().map(|path| {
+            let below = path.strip_prefix(&self.root).unwrap().to_str().unwrap();
+            // Without what is drawn by lot.
+            match below.strip_suffix(".tmp").and_then(|name| name.rsplit_once('.')) {
+                Some((name, _)) => format!(" {name}.tmp"),
+                None => format!(" {}", if below.is_empty() { "." } else { below }),
+            }
+        });
+        calls.push(format!("{what}{}", named.collect::<String>()));
+        if self.crash_at.is_some_and(|at| calls.len() > at) {
+            return Err(io::Error::other("crashed"));
+        }
+        Ok(())
+    }
+
+    fn take(&self) -> Vec<String> {
+        std::mem::take(&mut self.calls.lock().unwrap())
+    }
+}
+
+impl Disk for Watched {
+    fn create_directory(&self, path: &Path) -> io::Result<()> {
+        let result = RealDisk.create_directory(path);
+        if result.is_ok() { self.call("mkdir", &[path]) } else { result }
+    }
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        if !to.parent().unwrap().exists() {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        self.call("rename", &[from, to])?;
+        RealDisk.rename(from, to)
+    }
+    fn sync_file(&self, file: &File, path: &Path) -> io::Result<()> {
+        let named = fs::metadata(path).unwrap();
+        let meant = file.metadata().unwrap();
+        assert_eq!((named.dev(), named.ino()), (meant.dev(), meant.ino()));
+        self.call(&format!("sync({})", meant.len()), &[path])?;
+        RealDisk.sync_file(file, path)
+    }
+    fn sync_directory(&self, path: &Path) -> io::Result<()> {
+        self.call("sync", &[path])?;
+        RealDisk.sync_directory(path)
+    }
+}
+
+fn watched(root: &Path, crash_at: Option<usize>) -> (Filesystem, Watched) {
+    let disk = Watched { root: root.to_owned(), crash_at: None, ..Watched::default() };
+    let options = FilesystemOptions { read_only: true, ..FilesystemOptions::new(root) };
+    let disk = Watched { crash_at, ..disk };
+    (Filesystem::open_on(options, Box::new(disk.clone())).unwrap(), disk)
+}
+
+#[tokio::test]
+async fn put_syncs_content_then_names_then_new_directories() {
+    let directory = tempfile::tempdir().unwrap();
+    let (driver, disk) = watched(directory.path(), None);
+    driver.put(&path("/a/b/link"), Bytes::from_static(b"xyz")).await.unwrap();
+    assert_eq!(
+        disk.take(),
+        [
+            "mkdir a",
+            "mkdir a/b",
+            "sync(3) a/b/link.tmp",
+            "rename a/b/link.tmp a/b/link",
+            "sync a/b",
+            "sync a",
+            "sync ."
+        ]
+    );
+    // What is known to be durable is not synced again.
+    driver.put(&path("/a/b/other"), Bytes::from_static(b"xy")).await.unwrap();
+    assert_eq!(
+        disk.take(),
+        ["sync(2) a/b/other.tmp", "rename a/b/other.tmp a/b/other", "sync a/b"]
+    );
+    // A directory that was deleted and made again is new.
+    driver.delete(&path("/a/b")).await.unwrap();
+    driver.put(&path("/a/b/c"), Bytes::new()).await.unwrap();
+    assert_eq!(
+        disk.take(),
+        ["mkdir a/b", "sync(0) a/b/c.tmp", "rename a/b/c.tmp a/b/c", "sync a/b", "sync a"]
+    );
+}
+
+#[tokio::test]
+async fn publish_syncs_content_then_names_then_new_directories() {
+    let directory = tempfile::tempdir().unwrap();
+    let (driver, disk) = watched(directory.path(), None);
+    let mut appender = driver.append(&path("/u/data")).await.unwrap();
+    appender.append(vec![Bytes::from_static(b"12345")]).await.unwrap();
+    assert_eq!(disk.take(), ["mkdir u"]);
+    driver.publish(&path("/u/data"), &path("/blobs/ab/data")).await.unwrap();
+    assert_eq!(
+        disk.take(),
+        [
+            "sync(5) u/data",
+            "mkdir blobs",
+            "mkdir blobs/ab",
+            "rename u/data blobs/ab/data",
+            "sync blobs/ab",
+            "sync blobs",
+            "sync ."
+        ]
+    );
+}
+
+/// A directory may have been made by someone who has not synced it yet, or never will: a request
+/// that is still at work, or a process that was killed.
+#[tokio::test]
+async fn directories_that_others_made_are_synced_too() {
+    let directory = tempfile::tempdir().unwrap();
+    let (driver, disk) = watched(directory.path(), None);
+    drop(driver.append(&path("/a/b/data")).await.unwrap());
+    assert_eq!(disk.take(), ["mkdir a", "mkdir a/b"]);
+    fs::create_dir(directory.path().join("c")).unwrap();
+    driver.put(&path("/a/b/link"), Bytes::new()).await.unwrap();
+    driver.put(&path("/c/link"), Bytes::new()).await.unwrap();
+    let synced: Vec<_> = disk.take().into_iter().filter(|call| call.starts_with("sync ")).collect();
+    assert_eq!(synced, ["sync a/b", "sync a", "sync .", "sync c", "sync ."]);
+}
+
+#[tokio::test]
+async fn syncing_an_upload_syncs_the_way_to_it_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let (driver, disk) = watched(directory.path(), None);
+    let mut appender = driver.append(&path("/u/data")).await.unwrap();
+    appender.append(vec![Bytes::from_static(b"1")]).await.unwrap();
+    appender.sync().await.unwrap();
+    assert_eq!(disk.take(), ["mkdir u", "sync(1) u/data", "sync u", "sync ."]);
+    appender.append(vec![Bytes::from_static(b"2")]).await.unwrap();
+    appender.sync().await.unwrap();
+    assert_eq!(disk.take(), ["sync(2) u/data"]);
+}
+
+/// Wherever a write stops, the path has the old content or the new, and the rest doesn't show.
+#[tokio::test]
+async fn a_put_that_crashes_leaves_the_old_or_the_new() {
+    let (old, new) = (Bytes::from_static(b"old"), Bytes::from_static(b"brand new"));
+    let at = path("/a/link");
+    let mut finished = false;
+    for crash_at in 0..10 {
+        let directory = tempfile::tempdir().unwrap();
+        let is_replaced = crash_at % 2 == 0;
+        if is_replaced {
+            open_at(directory.path()).put(&at, old.clone()).await.unwrap();
+        }
+        let (driver, _disk) = watched(directory.path(), Some(crash_at));
+        let result = driver.put(&at, new.clone()).await;
+        let after = open_at(directory.path());
+        match after.get(&at, 100).await {
+            Ok(content) if content == new => {}
+            Ok(content) => assert!(content == old && is_replaced && result.is_err()),
+            Err(error) => assert!(error.is_not_found() && !is_replaced && result.is_err()),
+        }
+        if let Ok(listing) = after.list(&path("/a")).await {
+            assert!(listing.entries.iter().all(|entry| &*entry.name == "link"));
+        }
+        after.put(&at, new.clone()).await.unwrap();
+        assert_eq!(after.get(&at, 100).await.unwrap(), new);
+        finished |= result.is_ok();
+    }
+    assert!(finished, "it always crashed: the sweep is too short");
+}
+
+/// Wherever a publish stops, the file is whole at its old path or at its new one.
+#[tokio::test]
+async fn a_publish_that_crashes_loses_nothing() {
+    let mut finished = false;
+    for crash_at in 0..10 {
+        let directory = tempfile::tempdir().unwrap();
+        let (from, to) = (path("/u/data"), path("/b/c/data"));
+        let setup = open_at(directory.path());
+        setup.put(&from, Bytes::from_static(b"content")).await.unwrap();
+        let (driver, _disk) = watched(directory.path(), Some(crash_at));
+        let result = driver.publish(&from, &to).await;
+        let after = open_at(directory.path());
+        let places = [after.get(&from, 100).await, after.get(&to, 100).await];
+        let found: Vec<_> = places.iter().flatten().collect();
+        assert_eq!(found, ["content"], "crash at {crash_at}");
+        if places[0].is_ok() {
+            assert!(result.is_err());
+            after.publish(&from, &to).await.unwrap();
+        }
+        finished |= result.is_ok();
+    }
+    assert!(finished, "it always crashed: the sweep is too short");
+}
+
+/// What a killed process has left behind is neither listed nor in the way.
+#[tokio::test]
+async fn leftovers_are_ignored() {
+    let directory = tempfile::tempdir().unwrap();
+    let driver = open_at(directory.path());
+    driver.put(&path("/d/link"), Bytes::from_static(b"x")).await.unwrap();
+    let left = directory.path().join("d/link.0e1c3c1c-6f3e-4a4e-9a3e-2f3c5b6d7e8f.tmp");
+    fs::write(&left, b"").unwrap();
+    fs::write(directory.path().join("d/not a component"), b"").unwrap();
+    let entries = driver.list(&path("/d")).await.unwrap().entries;
+    assert_eq!(entries.len(), 1, "{entries:?}");
+    driver.delete(&path("/d")).await.unwrap();
+    assert!(!left.exists());
+}
+
+#[tokio::test]
+async fn a_failed_put_leaves_no_temporary_file() {
+    let directory = tempfile::tempdir().unwrap();
+    open_at(directory.path()).put(&path("/d/f"), Bytes::new()).await.unwrap();
+    for crash_at in 0..2 {
+        let (driver, _disk) = watched(directory.path(), Some(crash_at));
+        driver.put(&path("/d/f"), Bytes::from_static(b"x")).await.unwrap_err();
+        assert_eq!(fs::read_dir(directory.path().join("d")).unwrap().count(), 1);
+    }
+}

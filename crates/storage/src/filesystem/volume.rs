@@ -1,0 +1,106 @@
+//! What the operations of a driver share.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+
+use super::appender::Writers;
+use super::disk::Disk;
+use super::durable::DurableDirectories;
+use super::inline::Inline;
+use crate::{Result, StorageError, StoragePath};
+
+#[derive(Debug)]
+pub(super) struct Volume {
+    pub(super) root: PathBuf,
+    /// The device of the root when the driver was opened.
+    pub(super) device: u64,
+    pub(super) disk: Box<dyn Disk>,
+    pub(super) durable: DurableDirectories,
+    pub(super) inline: Inline,
+    pub(super) writers: Writers,
+    /// One permit for each operation that may block at once.
+    pub(super) threads: Arc<Semaphore>,
+}
+
+impl Volume {
+    pub(super) fn locate(&self, path: &StoragePath) -> PathBuf {
+        let root = self.root.as_os_str();
+        let mut located = std::ffi::OsString::with_capacity(root.len() + path.as_str().len());
+        located.push(root);
+        if !path.is_root() {
+            located.push(path.as_str());
+        }
+        located.into()
+    }
+
+    /// Does work that may wait for the disk. Once it has begun it runs to its end, whether or not
+    /// anyone still waits for it.
+    pub(super) async fn blocking<T: Send + 'static>(
+        self: &Arc<Self>,
+        operation: &'static str,
+        path: &StoragePath,
+        work: impl FnOnce(&Self) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let broken = |source| StorageError::Io { operation, path: path.clone(), source };
+        // The semaphore is never closed.
+        let permit = Arc::clone(&self.threads)
+            .acquire_owned()
+            .await
+            .map_err(|e| broken(io::Error::other(e)))?;
+        let volume = Arc::clone(self);
+        let work = move || {
+            let result = work(&volume);
+            drop(permit);
+            result
+        };
+        // It fails when the runtime shuts down, or when the work panicked.
+        tokio::task::spawn_blocking(work).await.map_err(|e| broken(io::Error::other(e)))?
+    }
+
+    /// Sorts the error of an operation that reads. Before it says that something is not there, it
+    /// makes sure that the volume is.
+    pub(super) fn read_error(
+        &self,
+        operation: &'static str,
+        path: &StoragePath,
+        source: io::Error,
+    ) -> StorageError {
+        let error = StorageError::from_io(operation, path, source);
+        match self.check_root() {
+            Err(source) if error.is_not_found() => {
+                StorageError::Io { operation, path: path.clone(), source }
+            }
+            _ => error,
+        }
+    }
+
+    /// The same for something of the wrong kind.
+    pub(super) fn wrong_kind(&self, path: &StoragePath) -> StorageError {
+        StorageError::NotFound { path: path.clone() }
+    }
+
+    /// Makes the directories on the way to a file.
+    pub(super) fn make_directories(&self, directory: &Path) -> io::Result<()> {
+        self.check_root()?;
+        self.durable.make(&*self.disk, directory)
+    }
+
+    /// Whether the root is still what was opened. An unmounted volume leaves an empty directory
+    /// behind, in which nothing is found and where nothing must be written.
+    fn check_root(&self) -> io::Result<()> {
+        let gone = |why: &str| {
+            let root = self.root.display();
+            io::Error::other(format!("the storage's root {root} {why}: mount it again, or restart"))
+        };
+        match fs::metadata(&self.root) {
+            Ok(metadata) if metadata.dev() == self.device => Ok(()),
+            Ok(_) => Err(gone("is not on the filesystem it was on at the start")),
+            Err(error) => Err(gone(&format!("can't be reached ({error})"))),
+        }
+    }
+}

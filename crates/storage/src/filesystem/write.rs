@@ -1,0 +1,111 @@
+//! Writing files whole, and moving them to their final path.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use uuid::Uuid;
+
+use super::inline;
+use super::volume::Volume;
+use crate::limits::PARENT_RETRIES;
+use crate::{Result, StorageError, StoragePath};
+
+pub(super) fn put(volume: &Volume, path: &StoragePath, content: &Bytes) -> Result<()> {
+    let target = volume.locate(path);
+    let directory = parent_of("write", path, &target)?;
+    let mut write = |file: &mut File| file.write_all(content);
+    replace(volume, &target, directory, &mut write)
+        .map_err(|source| StorageError::from_write("write", path, source))
+}
+
+pub(super) fn publish(volume: &Volume, from: &StoragePath, to: &StoragePath) -> Result<()> {
+    let (source_path, target) = (volume.locate(from), volume.locate(to));
+    let directory = parent_of("publish", to, &target)?;
+    let (source, metadata) = inline::open_blocking(&source_path, inline::OPEN_FILE)
+        .map_err(|error| volume.read_error("publish", from, error))?;
+    if !metadata.is_file() {
+        return Err(volume.wrong_kind(from));
+    }
+    let failed = |error| StorageError::from_write("publish", to, error);
+    volume.disk.sync_file(&source, &source_path).map_err(failed)?;
+    for _ in 0..PARENT_RETRIES {
+        match volume.disk.rename(&source_path, &target) {
+            Ok(()) => return volume.durable.settle(&*volume.disk, directory).map_err(failed),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                // Either another request has published it, or the directory isn't there.
+                if !fs::exists(&source_path).map_err(failed)? {
+                    return Err(volume.read_error("publish", from, error));
+                }
+                volume.make_directories(directory).map_err(failed)?;
+            }
+            Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
+                // One of the two lies behind a symbolic link to another disk.
+                let mut copy = |file: &mut File| {
+                    let mut reader = File::open(&source_path)?;
+                    io::copy(&mut reader, file).map(drop)
+                };
+                replace(volume, &target, directory, &mut copy).map_err(failed)?;
+                return fs::remove_file(&source_path).map_err(failed);
+            }
+            Err(error) => return Err(failed(error)),
+        }
+    }
+    Err(failed(parents_vanish()))
+}
+
+/// Writes a file beside its target, syncs it, and gives it the target's name.
+fn replace(
+    volume: &Volume,
+    target: &Path,
+    directory: &Path,
+    write: &mut dyn FnMut(&mut File) -> io::Result<()>,
+) -> io::Result<()> {
+    let temporary = temporary_beside(target);
+    for _ in 0..PARENT_RETRIES {
+        // 0666 & ~umask, as Distribution makes them, so that either can take over.
+        let renamed = OpenOptions::new().write(true).create_new(true).open(&temporary).and_then(
+            |mut file| {
+                write(&mut file)?;
+                volume.disk.sync_file(&file, &temporary)?;
+                volume.disk.rename(&temporary, target)
+            },
+        );
+        match renamed {
+            Ok(()) => return volume.durable.settle(&*volume.disk, directory),
+            // The directory was never there, or was deleted with the file in it.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                volume.make_directories(directory)?;
+            }
+            Err(error) => {
+                // What stays in spite of this is skipped by listings.
+                fs::remove_file(&temporary).ok();
+                return Err(error);
+            }
+        }
+    }
+    Err(parents_vanish())
+}
+
+/// `<path>.<uuid>.tmp`, the name that Distribution 3.1 knows as well.
+fn temporary_beside(target: &Path) -> PathBuf {
+    let mut name = target.as_os_str().to_owned();
+    name.push(format!(".{}.tmp", Uuid::new_v4()));
+    name.into()
+}
+
+fn parent_of<'a>(
+    operation: &'static str,
+    path: &StoragePath,
+    located: &'a Path,
+) -> Result<&'a Path> {
+    located
+        .parent()
+        .filter(|_| !path.is_root())
+        .ok_or_else(|| StorageError::root_is_fixed(operation))
+}
+
+pub(super) fn parents_vanish() -> io::Error {
+    io::Error::other("its directory was deleted again and again while it was being written")
+}
