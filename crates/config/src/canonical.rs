@@ -21,7 +21,7 @@ pub(crate) fn canonical(node: Node, kind: Kind, path: &str, findings: &mut Findi
         }
         Kind::TextList(_) => canonical_texts(node, path, findings),
         Kind::Headers { .. } => canonical_map(node, path, findings, canonical_texts),
-        Kind::TextMap => canonical_map(node, path, findings, single),
+        Kind::TextMap { .. } => canonical_map(node, path, findings, single),
         Kind::Any { .. } => node,
         Kind::Text(_)
         | Kind::Secret

@@ -70,7 +70,7 @@ fn complete(node: &mut Node, kind: Kind, path: &str, findings: &mut Findings) ->
             }
             true
         }
-        Kind::TextMap | Kind::Any { .. } => true,
+        Kind::TextMap { .. } | Kind::Any { .. } => true,
         _ if node.is_null() => false,
         _ => complete_scalar(node, kind, path, findings),
     }

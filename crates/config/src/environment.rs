@@ -203,7 +203,7 @@ fn resolve(segments: &[&str], kind: Kind, steps: &mut Vec<Step>) -> Result<Kind,
             resolve(rest, Kind::Text(check), steps)
         }
         // Names may hold `_`, so all that is left is one name.
-        Kind::TextMap => {
+        Kind::TextMap { .. } => {
             steps.push(Step::Name(segments.join("_")));
             Ok(Kind::Text(anything))
         }
@@ -282,7 +282,7 @@ fn parse(
         Kind::Section(_)
             | Kind::List(_)
             | Kind::TextList(_)
-            | Kind::TextMap
+            | Kind::TextMap { .. }
             | Kind::Headers { .. }
             | Kind::Any { .. }
     );
@@ -365,18 +365,19 @@ fn is_service_variable(segments: &[&str]) -> bool {
 /// The known variable that a name was probably meant to be.
 fn nearest_variable(segments: &[&str]) -> Option<String> {
     let mut names = Vec::new();
-    variable_names(&ROOT, PREFIX.trim_end_matches('_'), &mut names);
-    let unknown = format!("{PREFIX}{}", segments.join("_"));
-    nearest(&unknown, names.iter().map(String::as_str)).map(str::to_owned)
+    variable_names(&ROOT, "", &mut names);
+    let unknown = segments.join("_");
+    let name = nearest(&unknown, names.iter().map(String::as_str))?;
+    Some(format!("{PREFIX}{name}"))
 }
 
 fn variable_names(section: &'static Section, prefix: &str, names: &mut Vec<String>) {
     for key in section.keys {
         for name in key.variable_names() {
-            let name = format!("{prefix}_{}", name.to_ascii_uppercase());
+            let name = format!("{prefix}{}", name.to_ascii_uppercase());
             match key.kind {
-                Kind::Section(section) => variable_names(section, &name, names),
-                Kind::List(section) => variable_names(section, &format!("{name}_0"), names),
+                Kind::Section(section) => variable_names(section, &format!("{name}_"), names),
+                Kind::List(section) => variable_names(section, &format!("{name}_0_"), names),
                 _ => {}
             }
             names.push(name);

@@ -14,7 +14,7 @@ pub const VARIABLES_MAX: usize = 4096;
 pub const DEPTH_MAX: usize = 64;
 
 /// Most nodes of one document after aliases have been expanded: stops alias bombs.
-pub const NODES_MAX: usize = 50_000;
+pub const NODES_MAX: usize = 20_000;
 
 /// Most bytes of scalar text of one document after aliases have been expanded.
 pub const TEXT_BYTES_MAX: usize = 4 * 1024 * 1024;

@@ -38,17 +38,38 @@ health:
 ";
 
 /// The text of a configuration, and what to call it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Source {
     path: PathBuf,
     text: String,
     builtin: bool,
 }
 
+impl std::fmt::Debug for Source {
+    /// The name only: the text may hold secrets.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Source({})", self.path.display())
+    }
+}
+
 impl Source {
     /// The text of the file at `path`.
     pub fn new(path: impl Into<PathBuf>, text: impl Into<String>) -> Self {
         Self { path: path.into(), text: text.into(), builtin: false }
+    }
+
+    /// The text of a file.
+    ///
+    /// # Errors
+    /// The file can't be read, is too large or no UTF-8.
+    pub fn read(path: &Path) -> Result<Self, ConfigErrors> {
+        let text = read(path).map_err(|message| {
+            let location = Location::File { path: path.to_owned(), line: 0, column: 0 };
+            let (severity, key) = (Severity::Error, String::new());
+            let errors = vec![Diagnostic { severity, location, key, message }];
+            ConfigErrors { errors, warnings: Vec::new() }
+        })?;
+        Ok(Self::new(path, text))
     }
 
     /// The configuration that stands in when there is no file; variables apply to it too.
@@ -96,13 +117,7 @@ pub fn load(source: &Source, environment: &Environment) -> Result<Loaded, Config
 /// # Errors
 /// The file can't be read, is too large or no UTF-8; else as [`load()`].
 pub fn load_file(path: &Path, environment: &Environment) -> Result<Loaded, ConfigErrors> {
-    let text = read(path).map_err(|message| {
-        let location = Location::File { path: path.to_owned(), line: 0, column: 0 };
-        let (severity, key) = (Severity::Error, String::new());
-        let errors = vec![Diagnostic { severity, location, key, message }];
-        ConfigErrors { errors, warnings: Vec::new() }
-    })?;
-    load(&Source::new(path, text), environment)
+    load(&Source::read(path)?, environment)
 }
 
 /// All findings about a configuration, refused features included as errors, the gravest first

@@ -25,7 +25,9 @@ fn masked(node: &Node, kind: Kind) -> Node {
         Kind::Section(section) => masked_section(node, section),
         Kind::List(section) => map(node, |item| masked_section(item, section)),
         Kind::Secret => all_masked(node),
-        Kind::Headers { secret: true } | Kind::Any { secret: true } => all_masked(node),
+        Kind::Headers { secret: true }
+        | Kind::TextMap { secret: true }
+        | Kind::Any { secret: true } => all_masked(node),
         Kind::Text(_) | Kind::TextList(_) => without_userinfo(node),
         _ => node.clone(),
     }
@@ -34,7 +36,11 @@ fn masked(node: &Node, kind: Kind) -> Node {
 fn masked_section(node: &Node, section: &'static Section) -> Node {
     let entries = node.entries().iter().filter_map(|entry| {
         let key = section.key(&entry.key)?;
-        Some(Entry { node: masked(&entry.node, key.kind), ..entry.clone() })
+        let node = masked(&entry.node, key.kind);
+        // A section that nobody wrote and that has nothing in it says nothing.
+        let is_empty = matches!(&node.value, Value::Mapping(entries) if entries.is_empty());
+        let is_shown = !(is_empty && node.origin == Origin::Builtin);
+        is_shown.then(|| Entry { node, ..entry.clone() })
     });
     Node::mapping(entries.collect(), node.origin.clone())
 }
@@ -72,12 +78,6 @@ fn without_userinfo(node: &Node) -> Node {
 }
 
 fn write_entry(out: &mut String, entry: &Entry, indent: usize) {
-    // A section that nobody wrote and that has nothing in it says nothing.
-    if entry.origin == Origin::Builtin && entry.node.entries().is_empty() {
-        if matches!(entry.node.value, Value::Mapping(_)) {
-            return;
-        }
-    }
     push_indent(out, indent);
     out.push_str(&text_of(&Scalar { text: entry.key.clone(), quoted: false }));
     out.push(':');

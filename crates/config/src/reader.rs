@@ -84,6 +84,13 @@ impl<'a> Reader<'a> {
         entries.iter().map(|entry| (entry.key.clone(), texts_of(Some(&entry.node)))).collect()
     }
 
+    pub(crate) fn secret_headers(self, name: &str) -> Vec<(String, Vec<Secret>)> {
+        let headers = self.headers(name).into_iter();
+        headers
+            .map(|(name, values)| (name, values.into_iter().map(Secret::new).collect()))
+            .collect()
+    }
+
     pub(crate) fn entries(self, name: &str) -> impl Iterator<Item = (&'a str, &'a Node)> {
         let entries = self.node(name).map_or(&[][..], Node::entries);
         entries.iter().map(|entry| (entry.key.as_str(), &entry.node))

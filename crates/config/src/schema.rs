@@ -26,7 +26,7 @@ pub(crate) enum Kind {
     /// List of texts; a single text is a list of one.
     TextList(Check),
     /// Names to single values, such as log fields.
-    TextMap,
+    TextMap { secret: bool },
     /// Names to lists of values, such as HTTP headers.
     Headers { secret: bool },
     /// A mapping with known keys.
@@ -182,8 +182,8 @@ pub(crate) const fn checked_texts(name: &'static str, check: Check, meaning: &'s
     key(name, Kind::TextList(check), meaning)
 }
 
-pub(crate) const fn text_map(name: &'static str, meaning: &'static str) -> Key {
-    key(name, Kind::TextMap, meaning)
+pub(crate) const fn text_map(name: &'static str, secret: bool, meaning: &'static str) -> Key {
+    key(name, Kind::TextMap { secret }, meaning)
 }
 
 pub(crate) const fn headers(name: &'static str, secret: bool, meaning: &'static str) -> Key {

@@ -60,43 +60,44 @@ const REDIS: &str =
 const HEALTH: &str =
     "this health check is not built yet; leave it out or use `health.storagedriver`";
 
+/// What is missing (for the documentation), the key that asks for it, when, and what to do.
 #[rustfmt::skip]
-const REFUSED: &[(&str, When, &str)] = &[
-    ("http.tls.certificate", When::Set, TLS),
-    ("http.tls.key", When::Set, TLS),
-    ("http.tls.clientcas", When::Set, TLS),
-    ("http.tls.letsencrypt.cachefile", When::Set, TLS),
-    ("http.tls.letsencrypt.email", When::Set, TLS),
-    ("http.tls.letsencrypt.hosts", When::Set, TLS),
-    ("http.tls.letsencrypt.directoryurl", When::Set, TLS),
-    ("auth.silly", When::Written, AUTH),
-    ("auth.htpasswd", When::Written, AUTH),
-    ("auth.token", When::Written, AUTH),
-    ("middleware.registry", When::EnabledEntry, MIDDLEWARE),
-    ("middleware.repository", When::EnabledEntry, MIDDLEWARE),
-    ("middleware.storage", When::EnabledEntry, MIDDLEWARE),
-    ("notifications.endpoints", When::EnabledEntry, "notifications are not built yet; leave the endpoint out or set `disabled: true`"),
-    ("redis.addrs", When::Set, REDIS),
-    ("storage.cache.blobdescriptor", When::Is("redis"), REDIS),
-    ("storage.s3", When::Written, DRIVER),
-    ("storage.s3aws", When::Written, DRIVER),
-    ("storage.azure", When::Written, DRIVER),
-    ("storage.gcs", When::Written, DRIVER),
-    ("storage.swift", When::Written, REMOVED),
-    ("storage.oss", When::Written, REMOVED),
-    ("proxy.remoteurl", When::Set, "the pull-through cache is not built yet; leave `proxy` out"),
-    ("health.file", When::Set, HEALTH),
-    ("health.http", When::Set, HEALTH),
-    ("health.tcp", When::Set, HEALTH),
-    ("log.hooks", When::EnabledEntry, "mail hooks are not built yet; leave the hook out or set `disabled: true`"),
-    ("compatibility.schema1.enabled", When::True, "manifests of schema 1 were removed in Distribution 3 and will not be built; push the images again as schema 2 or OCI"),
+const REFUSED: &[(&str, &str, When, &str)] = &[
+    ("http.tls", "http.tls.certificate", When::Set, TLS),
+    ("http.tls", "http.tls.key", When::Set, TLS),
+    ("http.tls", "http.tls.clientcas", When::Set, TLS),
+    ("http.tls", "http.tls.letsencrypt.cachefile", When::Set, TLS),
+    ("http.tls", "http.tls.letsencrypt.email", When::Set, TLS),
+    ("http.tls", "http.tls.letsencrypt.hosts", When::Set, TLS),
+    ("http.tls", "http.tls.letsencrypt.directoryurl", When::Set, TLS),
+    ("auth.silly", "auth.silly", When::Written, AUTH),
+    ("auth.htpasswd", "auth.htpasswd", When::Written, AUTH),
+    ("auth.token", "auth.token", When::Written, AUTH),
+    ("middleware.registry", "middleware.registry", When::EnabledEntry, MIDDLEWARE),
+    ("middleware.repository", "middleware.repository", When::EnabledEntry, MIDDLEWARE),
+    ("middleware.storage", "middleware.storage", When::EnabledEntry, MIDDLEWARE),
+    ("notifications", "notifications.endpoints", When::EnabledEntry, "notifications are not built yet; leave the endpoint out or set `disabled: true`"),
+    ("redis", "redis.addrs", When::Set, REDIS),
+    ("storage.cache.blobdescriptor", "storage.cache.blobdescriptor", When::Is("redis"), REDIS),
+    ("storage.s3", "storage.s3", When::Written, DRIVER),
+    ("storage.s3aws", "storage.s3aws", When::Written, DRIVER),
+    ("storage.azure", "storage.azure", When::Written, DRIVER),
+    ("storage.gcs", "storage.gcs", When::Written, DRIVER),
+    ("storage.swift", "storage.swift", When::Written, REMOVED),
+    ("storage.oss", "storage.oss", When::Written, REMOVED),
+    ("proxy", "proxy.remoteurl", When::Set, "the pull-through cache is not built yet; leave `proxy` out"),
+    ("health.file", "health.file", When::Set, HEALTH),
+    ("health.http", "health.http", When::Set, HEALTH),
+    ("health.tcp", "health.tcp", When::Set, HEALTH),
+    ("log.hooks", "log.hooks", When::EnabledEntry, "mail hooks are not built yet; leave the hook out or set `disabled: true`"),
+    ("compatibility.schema1.enabled", "compatibility.schema1.enabled", When::True, "manifests of schema 1 were removed in Distribution 3 and will not be built; push the images again as schema 2 or OCI"),
 ];
 
 /// All rows that apply to a completed tree.
 pub(crate) fn find(tree: &Tree) -> Vec<Unsupported> {
     REFUSED
         .iter()
-        .filter_map(|(key, when, reason)| {
+        .filter_map(|(_, key, when, reason)| {
             let node = tree.root.at(key)?;
             let found = applies(node, *when)?;
             Some(Unsupported {
@@ -108,18 +109,20 @@ pub(crate) fn find(tree: &Tree) -> Vec<Unsupported> {
         .collect()
 }
 
-/// Whether a key is refused whatever its value, itself or through what lies around it.
+/// Whether a key belongs to a feature that isn't built, for the documentation.
 #[cfg(test)]
-pub(crate) fn is_refused(path: &str) -> bool {
-    REFUSED.iter().any(|(key, when, _)| {
-        !matches!(when, When::Is(_)) && (path == *key || path.starts_with(&format!("{key}.")))
+pub(crate) fn is_unbuilt(path: &str) -> bool {
+    REFUSED.iter().any(|(feature, _, when, _)| {
+        let rest = path.strip_prefix(feature);
+        !matches!(when, When::Is(_))
+            && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
     })
 }
 
 /// The keys of the table, for the test that each exists in the schema.
 #[cfg(test)]
 pub(crate) fn keys() -> impl Iterator<Item = &'static str> {
-    REFUSED.iter().map(|(key, ..)| *key)
+    REFUSED.iter().map(|(_, key, ..)| *key)
 }
 
 /// The node that asks for the feature.

@@ -6,6 +6,7 @@ use crate::{
     check,
     reader::Reader,
     schema::{self, Section},
+    secret::Secret,
 };
 
 pub(crate) static SECTION: Section = Section::new(&[
@@ -83,8 +84,8 @@ pub struct FileCheck {
 pub struct HttpCheck {
     /// The URL.
     pub uri: String,
-    /// Headers of the request.
-    pub headers: Vec<(String, Vec<String>)>,
+    /// Headers of the request; they may hold credentials.
+    pub headers: Vec<(String, Vec<Secret>)>,
     /// Status that is healthy.
     pub status_code: u64,
     /// Time for one request; zero is unlimited.
@@ -126,7 +127,7 @@ pub(crate) fn read(health: Reader<'_>) -> Health {
             .items("http")
             .map(|check| HttpCheck {
                 uri: check.text("uri"),
-                headers: check.headers("headers"),
+                headers: check.secret_headers("headers"),
                 status_code: check.count("statuscode"),
                 timeout: check.duration("timeout"),
                 interval: interval_of(check),

@@ -20,7 +20,7 @@ pub(crate) static SECTION: Section = Section::new(&[
     schema::choice("level", LEVELS, "What is logged to standard error.").default("info"),
     schema::choice("formatter", &["text", "json", "logstash"], "Form of the log lines.")
         .default("text"),
-    schema::text_map("fields", "Static fields on every log line."),
+    schema::text_map("fields", false, "Static fields on every log line."),
     schema::list("hooks", &HOOK, "Mails on log lines."),
     schema::boolean("reportcaller", "Adds the place in the code to each line.").default("false"),
 ]);

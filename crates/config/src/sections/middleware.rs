@@ -3,6 +3,7 @@
 use crate::{
     reader::Reader,
     schema::{self, Section},
+    secret::Secret,
 };
 
 pub(crate) static SECTION: Section = Section::new(&[
@@ -61,8 +62,8 @@ pub struct MiddlewareEntry {
     pub name: String,
     /// Whether it is turned off.
     pub disabled: bool,
-    /// Those of its options that are single values.
-    pub options: Vec<(String, String)>,
+    /// Those of its options that are single values; nobody knows which of them are secret.
+    pub options: Vec<(String, Secret)>,
 }
 
 pub(crate) fn read(middleware: Reader<'_>) -> Middleware {
@@ -80,7 +81,7 @@ fn read_entry(entry: Reader<'_>) -> MiddlewareEntry {
         disabled: entry.boolean("disabled"),
         options: entry
             .entries("options")
-            .filter_map(|(name, node)| Some((name.to_owned(), node.as_text()?.to_owned())))
+            .filter_map(|(name, node)| Some((name.to_owned(), Secret::new(node.as_text()?))))
             .collect(),
     }
 }

@@ -91,11 +91,7 @@ fn read_endpoint(endpoint: Reader<'_>) -> Endpoint {
         name: endpoint.text("name"),
         disabled: endpoint.boolean("disabled"),
         url: endpoint.text("url"),
-        headers: endpoint
-            .headers("headers")
-            .into_iter()
-            .map(|(name, values)| (name, values.into_iter().map(Secret::new).collect()))
-            .collect(),
+        headers: endpoint.secret_headers("headers"),
         timeout: positive("timeout", TIMEOUT),
         threshold: Some(endpoint.count("threshold")).filter(|n| *n > 0).unwrap_or(THRESHOLD),
         backoff: positive("backoff", BACKOFF),

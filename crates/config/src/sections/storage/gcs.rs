@@ -11,7 +11,7 @@ use crate::{
 pub(crate) static SECTION: Section = Section::new(&[
     schema::text("bucket", "The bucket; required."),
     schema::text("keyfile", "File with the service account's key."),
-    schema::any("credentials", true, "The service account's key, inline."),
+    schema::text_map("credentials", true, "The service account's key, inline."),
     schema::text("rootdirectory", "Prefix of every object in the bucket."),
     schema::count("chunksize", "Bytes of one piece of an upload; a multiple of 256 KiB.")
         .default("16777216"),

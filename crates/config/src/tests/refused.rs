@@ -1,0 +1,118 @@
+//! What is refused at the start, and what is not.
+
+use super::*;
+
+fn refused(text: &str) -> Vec<String> {
+    let loaded = load_with(text, &[]).unwrap_or_else(|errors| panic!("{errors}\nof {text}"));
+    loaded.config.unsupported().iter().map(|found| found.key.clone()).collect()
+}
+
+#[test]
+fn unbuilt_features_are_refused_by_name() {
+    for (lines, keys) in [
+        ("http: {tls: {certificate: c, key: k}}", &["http.tls.certificate", "http.tls.key"][..]),
+        ("http: {tls: {clientcas: [c]}}", &["http.tls.clientcas"]),
+        ("http: {tls: {letsencrypt: {hosts: [h]}}}", &["http.tls.letsencrypt.hosts"]),
+        ("http: {tls: {letsencrypt: {cachefile: c}}}", &["http.tls.letsencrypt.cachefile"]),
+        ("auth: {silly: {realm: r, service: s}}", &["auth.silly"]),
+        ("auth: {htpasswd: {realm: r, path: p}}", &["auth.htpasswd"]),
+        ("auth: {token: {realm: r, service: s, issuer: i, jwks: j}}", &["auth.token"]),
+        ("middleware: {storage: [{name: redirect}]}", &["middleware.storage"]),
+        ("middleware: {registry: [{name: x, disabled: false}]}", &["middleware.registry"]),
+        ("middleware: {repository: [{disabled: true}, {name: x}]}", &["middleware.repository"]),
+        ("notifications: {endpoints: [{url: 'http://h'}]}", &["notifications.endpoints"]),
+        ("redis: {addrs: ['h:1']}", &["redis.addrs"]),
+        ("redis: {addr: 'h:1'}", &["redis.addrs"]),
+        ("redis: {addr: 'h:1'}\n", &["redis.addrs"]),
+        ("proxy: {remoteurl: 'https://h'}", &["proxy.remoteurl"]),
+        ("health: {file: [{file: f}]}", &["health.file"]),
+        ("health: {http: [{uri: 'http://h'}]}", &["health.http"]),
+        ("health: {tcp: [{addr: 'h:1'}]}", &["health.tcp"]),
+        ("log: {hooks: [{type: mail}]}", &["log.hooks"]),
+    ] {
+        assert_eq!(refused(&with(lines)), keys, "{lines}");
+    }
+    let cache = with("  cache: {blobdescriptor: redis}\nredis: {addr: 'h:1'}");
+    assert_eq!(refused(&cache), ["redis.addrs", "storage.cache.blobdescriptor"]);
+    let schema1 = with("compatibility: {schema1: {enabled: true}}");
+    assert_eq!(refused(&schema1), ["compatibility.schema1.enabled"]);
+    for (driver, parameters) in [
+        ("s3", "{bucket: b, region: r}"),
+        ("s3aws", "{bucket: b, regionendpoint: 'http://h'}"),
+        ("azure", "{accountname: a, container: c}"),
+        ("gcs", "{bucket: b}"),
+        ("swift", "{authurl: a}"),
+        ("oss", "{bucket: b}"),
+    ] {
+        let text = format!("version: 0.1\nstorage: {{{driver}: {parameters}}}\n");
+        assert_eq!(refused(&text), [format!("storage.{driver}")]);
+    }
+}
+
+#[test]
+fn built_and_harmless_things_are_not_refused() {
+    let text = with(
+        "  delete: {enabled: true}
+  maintenance: {readonly: {enabled: true}, uploadpurging: {enabled: true}}
+  cache: {blobdescriptor: inmemory, blobdescriptorsize: 5}
+  redirect: {disable: true}
+  tag: {concurrencylimit: 3}
+auth: none
+http:
+  addr: localhost:5000
+  host: https://example.com
+  prefix: /p/
+  secret: s
+  relativeurls: true
+  draintimeout: 10s
+  headers: {A: [b]}
+  http2: {disabled: true}
+  h2c: {enabled: true}
+  tls: {minimumtls: tls1.2, certificate: '', clientcas: []}
+  debug: {addr: ':5001', prometheus: {enabled: true}}
+health: {storagedriver: {enabled: true}}
+log: {level: debug, hooks: [{disabled: true}]}
+notifications: {endpoints: [{disabled: true}], events: {includereferences: true}}
+middleware: {storage: [{name: x, disabled: true}]}
+redis: {password: x}
+proxy: {remoteurl: ''}
+catalog: {maxentries: 5}
+tags: {maxtags: 5}
+validation: {manifests: {urls: {allow: [x]}}}
+policy: {repository: {classes: [image]}}",
+    );
+    assert_eq!(refused(&text), Vec::<String>::new());
+}
+
+#[test]
+fn the_refusal_says_where_and_what_to_do() {
+    let text = with("proxy:\n  remoteurl: https://h");
+    let config = load_with(&text, &[]).unwrap().config;
+    let lines: Vec<String> = config.unsupported().iter().map(ToString::to_string).collect();
+    assert_eq!(
+        lines,
+        [
+            "config.yml:5:14: proxy.remoteurl: the pull-through cache is not built yet; leave `proxy` out"
+        ]
+    );
+    let variables = [("REGISTRY_PROXY_REMOTEURL", "https://h")];
+    let config = load_with(&with(""), &variables).unwrap().config;
+    let expected = Location::Variable("REGISTRY_PROXY_REMOTEURL".to_owned());
+    assert_eq!(config.unsupported()[0].location, expected);
+}
+
+#[test]
+fn check_reports_everything_the_gravest_first() {
+    let text = with("xyz: 1\nproxy: {remoteurl: 'https://h'}\ntags: {maxtags: -1}");
+    let found = check(&Source::new("config.yml", text), &Environment::default());
+    let lines: Vec<(Severity, &str)> =
+        found.iter().map(|found| (found.severity, found.key.as_str())).collect();
+    assert_eq!(
+        lines,
+        [
+            (Severity::Error, "proxy.remoteurl"),
+            (Severity::Error, "tags.maxtags"),
+            (Severity::Warning, "xyz"),
+        ]
+    );
+}
