@@ -2,7 +2,7 @@
 # shellcheck shell=bash disable=SC2034
 APT_PACKAGES=(
     docker.io podman skopeo buildah containerd runc crun iptables uidmap fuse-overlayfs
-    docker-registry nginx-light wrk busybox-static jq curl openssl ca-certificates e2fsprogs procps
+    docker-registry nginx-light wrk busybox-static jq curl ca-certificates e2fsprogs procps
 )
 
 # name, package, version; cosign comes last because it takes longest to build.
