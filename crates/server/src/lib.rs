@@ -1,1 +1,51 @@
-//! x
+//! The HTTP API of the registry: listeners, routing, and the translation between HTTP and the
+//! domain.
+//!
+//! [`App`] is the API over a [`registry::Registry`]; [`serve`] runs it on a [`Listener`]. What the
+//! API looks like from outside is in `docs/api.md`, where it differs from Distribution in
+//! `docs/differences.md`.
+
+mod accept;
+mod access_log;
+mod app;
+mod body;
+mod conditional;
+mod content_range;
+mod cors;
+mod debug;
+mod error;
+mod exchange;
+mod forwarded;
+mod handlers;
+mod headers;
+mod health;
+pub mod limits;
+mod listen;
+mod locations;
+mod metrics;
+mod options;
+mod pagination;
+mod query;
+mod range;
+mod request_log;
+mod response;
+mod route;
+mod state_token;
+
+pub use access_log::AccessLog;
+pub use app::App;
+pub use debug::DebugOptions;
+pub use exchange::Peer;
+pub use health::{Health, StorageCheck};
+pub use listen::{Drained, ListenAddress, ListenError, Listener, serve, serve_debug};
+pub use options::{HostUrl, OptionsError, PathPrefix, Secret, ServerOptions};
+pub use route::{Action, NoRoute, Route};
+
+/// Entry points for fuzzing: what parses the text of strangers.
+#[doc(hidden)]
+pub mod fuzzing {
+    pub use crate::content_range::parse_chunk_range;
+    pub use crate::range::{Requested, parse_range};
+    pub use crate::route::Route;
+    pub use crate::state_token::StateToken;
+}

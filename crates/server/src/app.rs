@@ -1,0 +1,255 @@
+//! What every request goes through, from its head to the response's.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use futures_util::FutureExt as _;
+use http::header::{self, HeaderValue};
+use http::{Method, Request, StatusCode};
+use hyper::body::Incoming;
+use oci::ErrorCode;
+use registry::Registry;
+use serde_json::json;
+use tokio_util::task::TaskTracker;
+
+use crate::access_log::AccessLog;
+use crate::error::{ApiError, LoggedError};
+use crate::exchange::{Call, Peer, Record};
+use crate::health::Health;
+use crate::limits::REQUEST_TARGET_BYTES_MAX;
+use crate::metrics::Metrics;
+use crate::options::ServerOptions;
+use crate::response::{Response, ResponseBody};
+use crate::route::{NoRoute, Route};
+use crate::{cors, handlers, headers, response};
+
+/// The HTTP API over a registry: everything but the listeners.
+#[derive(Debug)]
+pub struct App {
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) options: ServerOptions,
+    pub(crate) health: Arc<Health>,
+    pub(crate) access_log: Option<AccessLog>,
+    pub(crate) metrics: Option<Metrics>,
+    /// Requests that change something. They are finished even when their client goes away.
+    pub(crate) writes: TaskTracker,
+    draining: AtomicBool,
+}
+
+impl App {
+    /// An API without access log and metrics.
+    #[must_use]
+    pub fn new(registry: Arc<Registry>, options: ServerOptions) -> Self {
+        Self {
+            registry,
+            options,
+            health: Arc::default(),
+            access_log: None,
+            metrics: None,
+            writes: TaskTracker::new(),
+            draining: AtomicBool::new(false),
+        }
+    }
+
+    /// Writes an access log (`log.accesslog`).
+    #[must_use]
+    pub fn with_access_log(mut self, log: AccessLog) -> Self {
+        self.access_log = Some(log);
+        self
+    }
+
+    /// Keeps metrics, for the debug server to show (`http.debug.prometheus`).
+    #[must_use]
+    pub fn with_metrics(mut self) -> Self {
+        self.metrics = Some(Metrics::default());
+        self
+    }
+
+    /// The health of this server: to have checks report to it, and to ask.
+    #[must_use]
+    pub fn health(&self) -> &Arc<Health> {
+        &self.health
+    }
+
+    /// The registry behind the API.
+    #[must_use]
+    pub fn registry(&self) -> &Arc<Registry> {
+        &self.registry
+    }
+
+    /// The settings.
+    #[must_use]
+    pub fn options(&self) -> &ServerOptions {
+        &self.options
+    }
+
+    /// Has `/readyz` say that no new requests are wanted.
+    pub(crate) fn begin_drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Answers a request.
+    pub(crate) async fn answer(
+        self: Arc<Self>,
+        peer: Peer,
+        request: Request<Incoming>,
+    ) -> Response {
+        let started = Instant::now();
+        let (parts, body) = request.into_parts();
+        let parsed = Route::parse(parts.uri.path(), self.options.prefix.as_str());
+        let (route, no_route) = match parsed {
+            Ok(route) => (Some(route), None),
+            Err(reason) => (None, Some(reason)),
+        };
+        let _in_flight = match (&self.metrics, &route) {
+            (Some(metrics), Some(route)) => Some(metrics.started(route.handler())),
+            _ => None,
+        };
+        let call = Arc::new(Call { app: self, parts, peer, started, route, _in_flight });
+        let mut record = Box::new(Record::new(Arc::clone(&call)));
+        let outcome = match call.app.answer_apart_from_the_api(&call) {
+            Some(response) => Ok(response),
+            None => api(&call, no_route, body).await,
+        };
+        let mut response = outcome.unwrap_or_else(ApiError::into_response);
+        complete(&call, &mut response);
+        record.status = response.status();
+        record.content_type = response.headers().get(header::CONTENT_TYPE).cloned();
+        record.error = response.extensions_mut().remove::<LoggedError>();
+        response.body_mut().record(record);
+        response
+    }
+
+    /// The probes, the health gate, and the liveness page at `/`.
+    fn answer_apart_from_the_api(&self, call: &Call) -> Option<Response> {
+        let path = call.parts.uri.path();
+        match path {
+            "/livez" => Some(response::json(&json!({ "status": "ok" }))),
+            "/readyz" => Some(self.readiness()),
+            _ if !self.health.is_healthy() => Some(ApiError::unhealthy().into_response()),
+            "/" => {
+                let mut response = response::empty(StatusCode::OK);
+                let no_cache = HeaderValue::from_static("no-cache");
+                response.headers_mut().insert(header::CACHE_CONTROL, no_cache);
+                Some(response)
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether traffic is wanted, and if not, why.
+    fn readiness(&self) -> Response {
+        let mut failures = self.health.failures();
+        if self.draining.load(Ordering::Relaxed) {
+            failures.insert("shutdown".to_owned(), "the server is shutting down".to_owned());
+        }
+        if failures.is_empty() {
+            return response::json(&json!({ "status": "ok" }));
+        }
+        let mut response = response::json(&json!({ "status": "failing", "checks": failures }));
+        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+        response
+    }
+}
+
+/// A request to the API.
+async fn api(
+    call: &Arc<Call>,
+    no_route: Option<NoRoute>,
+    body: Incoming,
+) -> Result<Response, ApiError> {
+    if call.parts.uri.path_and_query().is_some_and(|p| p.as_str().len() > REQUEST_TARGET_BYTES_MAX)
+    {
+        return Err(ApiError::new(StatusCode::URI_TOO_LONG, ErrorCode::Unsupported)
+            .detail(format!("the request target has more than {REQUEST_TARGET_BYTES_MAX} bytes")));
+    }
+    let route = match (&call.route, no_route) {
+        (Some(route), _) => route,
+        (None, Some(NoRoute::Name(reason))) => return Err(ApiError::name_invalid(&reason)),
+        (None, _) => return Err(ApiError::no_such_endpoint()),
+    };
+    // Before anything asks for credentials, as a browser sends none with a preflight.
+    if call.parts.method == Method::OPTIONS {
+        let mut response = response::empty(StatusCode::OK);
+        response.headers_mut().insert(header::ALLOW, allowed(&call.app.options, route));
+        return Ok(response);
+    }
+    gate(&call.app.options, route, &call.parts.method)?;
+    run(call, body).await
+}
+
+/// The one gate in front of everything that changes something.
+fn gate(options: &ServerOptions, route: &Route, method: &Method) -> Result<(), ApiError> {
+    // Distribution answers its base path whatever the method.
+    if *route == Route::Base {
+        return Ok(());
+    }
+    let refuse =
+        |reason: String| Err(ApiError::method_not_allowed(allowed(options, route), reason));
+    if !route.methods().contains(method) {
+        return refuse(format!("{method} means nothing here"));
+    }
+    if options.read_only && is_write(method) {
+        return refuse(
+            "the registry is read-only: storage.maintenance.readonly.enabled is set".into(),
+        );
+    }
+    if route.deletes_content(method) && !options.delete_enabled {
+        return refuse("deleting is disabled: set storage.delete.enabled to true".into());
+    }
+    Ok(())
+}
+
+/// The methods that would get through the gate, for `Allow`.
+fn allowed(options: &ServerOptions, route: &Route) -> HeaderValue {
+    let names: Vec<_> = route
+        .methods()
+        .iter()
+        .filter(|method| !(options.read_only && is_write(method)))
+        .filter(|method| options.delete_enabled || !route.deletes_content(method))
+        .map(Method::as_str)
+        .collect();
+    headers::value(&names.join(", "))
+}
+
+/// Whether a method changes something.
+fn is_write(method: &Method) -> bool {
+    !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
+}
+
+/// Runs the handler. A panic is the end of its request and of nothing else. A request that changes
+/// something runs in a task of its own, so that it is never cut off between two steps because its
+/// client went away.
+async fn run(call: &Arc<Call>, body: Incoming) -> Result<Response, ApiError> {
+    let finished = if is_write(&call.parts.method) {
+        let call = Arc::clone(call);
+        let tracker = call.app.writes.clone();
+        let task = tracker.spawn(async move { handlers::dispatch(&call, body).await });
+        task.await.map_err(|error| error.is_panic())
+    } else {
+        let handler = AssertUnwindSafe(handlers::dispatch(call, body));
+        handler.catch_unwind().await.map_err(|_| true)
+    };
+    finished.unwrap_or_else(|panicked| {
+        let reason = if panicked { "the handler panicked" } else { "the server is shutting down" };
+        Err(ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Unknown).detail(reason))
+    })
+}
+
+/// Adds the headers that every response has, and takes the body out of an answer to HEAD.
+fn complete(call: &Call, response: &mut Response) {
+    response::set_content_length(response);
+    let is_preflight = call.parts.method == Method::OPTIONS;
+    let map = response.headers_mut();
+    map.insert(headers::API_VERSION, headers::API_VERSION_VALUE);
+    cors::add_configured(&call.app.options.headers, &call.parts, map);
+    if is_preflight && let Some(allow) = map.get(header::ALLOW).cloned() {
+        cors::complete_preflight(&call.parts, &allow, map);
+    }
+    cors::expose(map);
+    if call.parts.method == Method::HEAD {
+        *response.body_mut() = ResponseBody::empty();
+    }
+}

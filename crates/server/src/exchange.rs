@@ -1,0 +1,128 @@
+//! One request and what became of it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::header;
+use http::request::Parts;
+use http::{HeaderMap, StatusCode};
+
+use crate::app::App;
+use crate::error::LoggedError;
+use crate::locations::Base;
+use crate::metrics::InFlight;
+use crate::query::Query;
+use crate::route::Route;
+use crate::{access_log, error, forwarded, request_log};
+
+/// Who is at the other end of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Peer {
+    /// An address.
+    Tcp(SocketAddr),
+    /// A process on this machine, by a unix socket.
+    Unix,
+}
+
+/// A request without its body, shared by all who answer or log it.
+pub(crate) struct Call {
+    pub(crate) app: Arc<App>,
+    pub(crate) parts: Parts,
+    pub(crate) peer: Peer,
+    pub(crate) started: Instant,
+    /// What the request is about, if that was understood and matters.
+    pub(crate) route: Option<Route>,
+    /// Counts the request as long as it lasts.
+    pub(crate) _in_flight: Option<InFlight>,
+}
+
+impl Call {
+    pub(crate) fn headers(&self) -> &HeaderMap {
+        &self.parts.headers
+    }
+
+    pub(crate) fn query(&self) -> Query<'_> {
+        Query::of(&self.parts.uri)
+    }
+
+    /// What URLs of the response begin with.
+    pub(crate) fn base(&self) -> Base {
+        Base::of(&self.app.options, &self.parts)
+    }
+
+    /// A header as text, if there is one and it is text.
+    pub(crate) fn header(&self, name: &header::HeaderName) -> Option<&str> {
+        self.parts.headers.get(name)?.to_str().ok()
+    }
+
+    /// `Content-Length`; absent with a chunked body.
+    pub(crate) fn content_length(&self) -> Option<u64> {
+        self.header(&header::CONTENT_LENGTH)?.parse().ok()
+    }
+
+    /// The client's address for the request log: as a proxy has it, else the socket's.
+    pub(crate) fn remote_address(&self) -> String {
+        match (forwarded::client_address(&self.parts.headers), self.peer) {
+            (Some(address), _) => address.to_owned(),
+            (None, Peer::Tcp(address)) => {
+                SocketAddr::new(address.ip().to_canonical(), address.port()).to_string()
+            }
+            (None, Peer::Unix) => "@".to_owned(),
+        }
+    }
+
+    /// The address at the other end of the connection, without its port, for the access log.
+    pub(crate) fn peer_host(&self) -> String {
+        match self.peer {
+            Peer::Tcp(address) => address.ip().to_canonical().to_string(),
+            Peer::Unix => "@".to_owned(),
+        }
+    }
+}
+
+/// What is known of a request once its response is on its way. Logged when the response's body has
+/// been sent or given up.
+pub(crate) struct Record {
+    pub(crate) call: Arc<Call>,
+    pub(crate) status: StatusCode,
+    pub(crate) content_type: Option<header::HeaderValue>,
+    pub(crate) error: Option<LoggedError>,
+    /// Bytes of the body that were handed to the connection.
+    pub(crate) written_bytes: u64,
+    /// Bytes of the body that were not.
+    pub(crate) unsent_bytes: u64,
+    /// Why the body broke off, if the storage was to blame.
+    pub(crate) broken: Option<String>,
+}
+
+impl Record {
+    /// A request that has just come in. What is logged unless it is answered is that its client
+    /// went away first.
+    pub(crate) fn new(call: Arc<Call>) -> Self {
+        let status = error::client_closed_request();
+        Self {
+            call,
+            status,
+            content_type: None,
+            error: None,
+            written_bytes: 0,
+            unsent_bytes: 0,
+            broken: None,
+        }
+    }
+}
+
+impl Drop for Record {
+    /// Writes every log line of the request.
+    fn drop(&mut self) {
+        let app = &self.call.app;
+        if let Some(log) = &app.access_log {
+            log.write(|line| access_log::format(line, self));
+        }
+        if let Some(metrics) = &app.metrics {
+            metrics.finished(self);
+        }
+        request_log::write(self);
+    }
+}

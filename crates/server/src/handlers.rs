@@ -1,0 +1,67 @@
+//! The endpoints. Each translates a request into one or two calls of the domain, and what comes
+//! back into a response; nothing is decided here that the domain could decide.
+
+use http::Method;
+use hyper::body::Incoming;
+
+use crate::error::ApiError;
+use crate::exchange::Call;
+use crate::response::{self, Response};
+use crate::route::Route;
+
+mod blobs;
+mod catalog;
+mod manifests;
+mod multipart;
+mod referrers;
+mod tags;
+mod uploads;
+
+/// Hands a request to its endpoint. It has passed the gate, so its method is one that the endpoint
+/// has.
+pub(crate) async fn dispatch(call: &Call, body: Incoming) -> Result<Response, ApiError> {
+    let Some(route) = &call.route else { return Err(ApiError::no_such_endpoint()) };
+    let method = &call.parts.method;
+    match route {
+        Route::Base => Ok(base()),
+        Route::Catalog => catalog::list(call).await,
+        Route::Tags { name } => tags::list(call, name).await,
+        Route::Referrers { name, digest, .. } => {
+            referrers::list(call, name, &digest.clone()?).await
+        }
+        Route::Manifest { name, reference, .. } => {
+            let reference =
+                reference.as_ref().map_err(|e| ApiError::impossible_reference(e, method))?;
+            match *method {
+                Method::PUT => manifests::put(call, name, reference, body).await,
+                Method::DELETE => manifests::delete(call, name, reference).await,
+                _ => manifests::get(call, name, reference).await,
+            }
+        }
+        Route::Blob { name, digest, .. } => {
+            let digest = digest.clone()?;
+            match *method {
+                Method::DELETE => blobs::delete(call, name, &digest).await,
+                Method::HEAD => blobs::head(call, name, &digest).await,
+                _ => blobs::get(call, name, &digest).await,
+            }
+        }
+        Route::Uploads { name } => uploads::start(call, name, body).await,
+        Route::Upload { name, id, .. } => {
+            let id = uploads::checked_id(call, name, id.as_ref())?;
+            match *method {
+                Method::PATCH => uploads::append(call, name, id, body).await,
+                Method::PUT => uploads::commit(call, name, id, body).await,
+                Method::DELETE => uploads::cancel(call, name, id).await,
+                _ => uploads::status(call, name, id).await,
+            }
+        }
+    }
+}
+
+/// `GET /v2/`: this is a registry (distribution-spec, end-1).
+fn base() -> Response {
+    let mut response = Response::new(response::ResponseBody::full("{}"));
+    response.headers_mut().insert(http::header::CONTENT_TYPE, crate::headers::JSON);
+    response
+}

@@ -1,0 +1,167 @@
+//! `/v2/<name>/manifests/<tag-or-digest>`
+
+use http::StatusCode;
+use http::header::{self, HeaderValue};
+use hyper::body::Incoming;
+use oci::{
+    Descriptor, Digest, ErrorCode, Manifest, ManifestKind, MediaType, Reference, RepositoryName,
+    Tag,
+};
+use registry::{BodyError, ManifestPush, StoredManifest};
+
+use crate::error::{self, ApiError};
+use crate::exchange::Call;
+use crate::limits::{MANIFEST_SIZE_BYTES_MAX, TAG_PARAMETERS_MAX};
+use crate::response::{self, Response, ResponseBody};
+use crate::{accept, body, conditional, headers};
+
+/// Serves a manifest, as it was pushed. For HEAD the same, of which the body is dropped later: a
+/// manifest is in memory anyway.
+pub(super) async fn get(
+    call: &Call,
+    name: &RepositoryName,
+    reference: &Reference,
+) -> Result<Response, ApiError> {
+    let stored = call.app.registry.get_manifest(name, reference).await?;
+    let stored = negotiate(call, name, reference, stored).await?;
+    let digest = stored.digest.to_string();
+    let not_modified = conditional::none_match_fails(call.headers(), &digest);
+    let mut response = if not_modified {
+        response::empty(StatusCode::NOT_MODIFIED)
+    } else {
+        Response::new(ResponseBody::full(stored.content))
+    };
+    let map = response.headers_mut();
+    if !not_modified {
+        let media_type = HeaderValue::from_static(stored.media_type.as_str());
+        map.insert(header::CONTENT_TYPE, media_type);
+    }
+    map.insert(headers::CONTENT_DIGEST, headers::value(&digest));
+    map.insert(header::ETAG, headers::value(&format!("\"{digest}\"")));
+    Ok(response)
+}
+
+/// What to do with a client that can't read what is stored. Only a Docker manifest list that was
+/// asked for by tag has a stand-in: its image for linux/amd64, which is what clients from before
+/// there were lists expect. An OCI manifest is refused with Distribution's words. Everything else
+/// is served nevertheless, as Distribution 3 does.
+async fn negotiate(
+    call: &Call,
+    name: &RepositoryName,
+    reference: &Reference,
+    stored: StoredManifest,
+) -> Result<StoredManifest, ApiError> {
+    if !accept::excludes(call.headers(), stored.media_type) {
+        return Ok(stored);
+    }
+    match (stored.media_type, reference) {
+        (MediaType::OciManifest, _) => {
+            let message = "OCI manifest found, but accept header does not support OCI manifests";
+            Err(ApiError::new(StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown).message(message))
+        }
+        (MediaType::DockerManifestList, Reference::Tag(_)) => {
+            let Some(child) = linux_amd64(&stored) else {
+                return Err(ApiError::new(StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown)
+                    .detail("the manifest list has no image for linux/amd64"));
+            };
+            let child = call.app.registry.get_manifest(name, &Reference::Digest(child)).await?;
+            let unreadable = child.media_type == MediaType::DockerManifest
+                && accept::excludes(call.headers(), child.media_type);
+            if unreadable {
+                let reason = "Schema 2 manifest not supported by client";
+                return Err(ApiError::bad_request(ErrorCode::ManifestInvalid, reason));
+            }
+            Ok(child)
+        }
+        _ => Ok(stored),
+    }
+}
+
+/// The first child for the platform that everything was for when there was but one.
+fn linux_amd64(list: &StoredManifest) -> Option<Digest> {
+    let fits = |child: &&Descriptor| {
+        child.platform.as_ref().is_some_and(|p| p.os == "linux" && p.architecture == "amd64")
+    };
+    match Manifest::parse_stored(&list.content).ok()?.kind {
+        ManifestKind::Index { manifests } => manifests.iter().find(fits)?.parsed_digest().ok(),
+        ManifestKind::Image { .. } => None,
+    }
+}
+
+/// Takes a manifest.
+pub(super) async fn put(
+    call: &Call,
+    name: &RepositoryName,
+    reference: &Reference,
+    body: Incoming,
+) -> Result<Response, ApiError> {
+    let content_type = call.header(&header::CONTENT_TYPE).unwrap_or_default();
+    let media_type = MediaType::from_content_type(content_type).ok_or_else(|| {
+        let reason =
+            format!("unsupported manifest media type and no default available: {content_type}");
+        ApiError::bad_request(ErrorCode::ManifestInvalid, reason)
+    })?;
+    let tags = tag_parameters(call, reference)?;
+    let limit_bytes = MANIFEST_SIZE_BYTES_MAX;
+    let invalid = |e: BodyError| error::from_body(&e, ErrorCode::ManifestInvalid);
+    if call.content_length().is_some_and(|size_bytes| size_bytes > limit_bytes) {
+        return Err(invalid(BodyError::TooLarge { limit_bytes }));
+    }
+    let body = body::incoming(body, call.app.options.body_idle_timeout);
+    let content = body::collect(body, limit_bytes).await.map_err(invalid)?;
+    let push = ManifestPush { reference: reference.clone(), tags, media_type, content };
+    let pushed = call.app.registry.put_manifest(name, push).await?;
+
+    let mut response = response::empty(StatusCode::CREATED);
+    let map = response.headers_mut();
+    let location = call.base().manifest(name, &pushed.digest);
+    map.insert(header::LOCATION, headers::value(&location));
+    map.insert(headers::CONTENT_DIGEST, headers::value(&pushed.digest.to_string()));
+    if let Some(subject) = pushed.subject {
+        map.insert(headers::SUBJECT, headers::value(&subject.to_string()));
+    }
+    // A push by tag names that tag in the path; the header is about the parameters.
+    if matches!(reference, Reference::Digest(_)) {
+        for tag in &pushed.tags {
+            map.append(headers::TAG, headers::value(tag.as_str()));
+        }
+    }
+    Ok(response)
+}
+
+/// The `tag` parameters of a push by digest (distribution-spec, end-7b). They mean nothing in a
+/// push by tag, and the response then names none of them.
+fn tag_parameters(call: &Call, reference: &Reference) -> Result<Vec<Tag>, ApiError> {
+    if matches!(reference, Reference::Tag(_)) {
+        return Ok(Vec::new());
+    }
+    let mut tags = Vec::new();
+    for text in call.query().all("tag") {
+        if tags.len() == TAG_PARAMETERS_MAX {
+            let reason = format!("at most {TAG_PARAMETERS_MAX} tag parameters are taken");
+            return Err(
+                ApiError::new(StatusCode::URI_TOO_LONG, ErrorCode::Unsupported).detail(reason)
+            );
+        }
+        let tag = Tag::parse(&text)
+            .map_err(|reason| ApiError::bad_request(ErrorCode::ManifestInvalid, reason))?;
+        if !tags.contains(&tag) {
+            tags.push(tag);
+        }
+    }
+    Ok(tags)
+}
+
+/// Deletes a manifest and the tags that name it, or a tag alone.
+pub(super) async fn delete(
+    call: &Call,
+    name: &RepositoryName,
+    reference: &Reference,
+) -> Result<Response, ApiError> {
+    let registry = &call.app.registry;
+    match reference {
+        Reference::Tag(tag) => registry.delete_tag(name, tag).await?,
+        Reference::Digest(digest) => registry.delete_manifest(name, digest).await?,
+    }
+    Ok(response::empty(StatusCode::ACCEPTED))
+}
