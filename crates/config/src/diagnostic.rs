@@ -96,7 +96,7 @@ pub(crate) enum Origin {
     Builtin,
 }
 
-/// Collects findings, bounded by [`limits::DIAGNOSTICS_MAX`].
+/// Collects findings, bounded by [`limits::DIAGNOSTICS_MAX`] for each severity.
 #[derive(Debug)]
 pub(crate) struct Findings {
     path: PathBuf,
@@ -119,8 +119,15 @@ impl Findings {
         }
     }
 
+    /// Whether there is no room for more of a severity, so that no work need go into a message.
+    /// Each severity has its own room: many warnings must not hide an error.
+    pub(crate) fn is_full(&self, severity: Severity) -> bool {
+        let same = self.found.iter().filter(|finding| finding.severity == severity);
+        same.count() >= limits::DIAGNOSTICS_MAX
+    }
+
     fn push(&mut self, severity: Severity, origin: &Origin, key: &str, message: String) {
-        if self.found.len() >= limits::DIAGNOSTICS_MAX {
+        if self.is_full(severity) {
             if severity == Severity::Error {
                 self.errors_dropped += 1;
             }

@@ -3,18 +3,22 @@
 //! The names are walked down the schema (never down the tree alone), so that a variable that
 //! leads nowhere changes nothing. Both Go's field names and the YAML names are understood.
 
+mod place;
+
 use std::{cmp::Ordering, collections::BTreeMap, sync::Arc};
 
 use crate::{
     canonical::canonical,
-    diagnostic::{Findings, Origin},
+    diagnostic::{Findings, Origin, Severity},
     limits, locate,
     nearest::nearest,
-    schema::{Kind, Section, anything},
+    schema::{Kind, Section},
     sections::ROOT,
     tree::{Node, Value},
     yaml,
 };
+
+use place::{Unresolved, dotted, index_of, resolve, set};
 
 const PREFIX: &str = "REGISTRY_";
 
@@ -90,10 +94,6 @@ fn compare(left: &str, right: &str) -> Ordering {
     }
 }
 
-fn index_of(segment: &str) -> Option<usize> {
-    segment.bytes().all(|byte| byte.is_ascii_digit()).then(|| segment.parse().ok()).flatten()
-}
-
 /// Applies all variables to a canonical tree.
 pub(crate) fn apply(root: &mut Node, environment: &Environment, findings: &mut Findings) {
     for name in &environment.not_utf8 {
@@ -138,6 +138,7 @@ fn apply_one(
             findings.error(origin, "", message);
             return;
         }
+        Err(Unresolved::Unknown) if findings.is_full(Severity::Warning) => return,
         Err(Unresolved::Unknown) => {
             let hint = match nearest_variable(segments) {
                 Some(name) => format!("; did you mean {name}?"),
@@ -157,116 +158,6 @@ fn apply_one(
     if let Err(message) = set(root, &steps, new, origin) {
         findings.error(origin, &path, message);
     }
-}
-
-/// One step down the tree.
-enum Step {
-    /// A key of the schema.
-    Key(&'static str),
-    /// An element of a list.
-    Index(usize),
-    /// A name in a free map: an existing one in any case, else in lower case.
-    Name(String),
-    /// Either, where the schema doesn't know the shape.
-    Free(String),
-}
-
-/// Why a name leads nowhere.
-enum Unresolved {
-    Unknown,
-    NotAnIndex(String),
-}
-
-fn dotted(steps: &[Step]) -> String {
-    let words: Vec<String> = steps
-        .iter()
-        .map(|step| match step {
-            Step::Key(name) => (*name).to_owned(),
-            Step::Index(index) => index.to_string(),
-            Step::Name(name) | Step::Free(name) => name.to_ascii_lowercase(),
-        })
-        .collect();
-    words.join(".")
-}
-
-/// Walks the segments down the schema; the kind of what they end at.
-fn resolve(segments: &[&str], kind: Kind, steps: &mut Vec<Step>) -> Result<Kind, Unresolved> {
-    let Some((first, rest)) = segments.split_first() else { return Ok(kind) };
-    match kind {
-        Kind::Section(section) => resolve_key(segments, section, steps),
-        Kind::List(section) => {
-            steps.push(Step::Index(index(first)?));
-            resolve(rest, Kind::Section(section), steps)
-        }
-        Kind::TextList(check) => {
-            steps.push(Step::Index(index(first)?));
-            resolve(rest, Kind::Text(check), steps)
-        }
-        // Names may hold `_`, so all that is left is one name.
-        Kind::TextMap { .. } => {
-            steps.push(Step::Name(segments.join("_")));
-            Ok(Kind::Text(anything))
-        }
-        Kind::Headers { .. } => match segments.split_last() {
-            Some((last, name)) if !name.is_empty() && index_of(last).is_some() => {
-                steps.push(Step::Name(name.join("_")));
-                steps.push(Step::Index(index(last)?));
-                // Checked with the whole list; may hold a credential, so it isn't quoted there.
-                Ok(Kind::Text(anything))
-            }
-            _ => {
-                steps.push(Step::Name(segments.join("_")));
-                Ok(Kind::TextList(anything))
-            }
-        },
-        Kind::Any { .. } => {
-            steps.extend(segments.iter().map(|segment| Step::Free((*segment).to_owned())));
-            Ok(kind)
-        }
-        _ => Err(Unresolved::Unknown),
-    }
-}
-
-fn index(segment: &str) -> Result<usize, Unresolved> {
-    index_of(segment).ok_or_else(|| Unresolved::NotAnIndex(segment.to_owned()))
-}
-
-fn resolve_key(
-    segments: &[&str],
-    section: &'static Section,
-    steps: &mut Vec<Step>,
-) -> Result<Kind, Unresolved> {
-    let mut failure = Unresolved::Unknown;
-    for key in section.keys {
-        for name in key.variable_names() {
-            let Some(taken) = segments_taken(name, segments) else { continue };
-            let depth = steps.len();
-            steps.push(Step::Key(key.name));
-            match resolve(&segments[taken..], key.kind, steps) {
-                Ok(kind) => return Ok(kind),
-                Err(error) => failure = error,
-            }
-            steps.truncate(depth);
-        }
-    }
-    match segments.split_first() {
-        Some((first, rest))
-            if section.silent_segments.iter().any(|silent| first.eq_ignore_ascii_case(silent)) =>
-        {
-            resolve(rest, Kind::Section(section), steps)
-        }
-        _ => Err(failure),
-    }
-}
-
-/// How many segments a key's name takes: `max_retries` is `MAX_RETRIES` or `MAXRETRIES`.
-fn segments_taken(name: &str, segments: &[&str]) -> Option<usize> {
-    if segments.first()?.eq_ignore_ascii_case(&name.replace('_', "")) {
-        return Some(1);
-    }
-    let words: Vec<&str> = name.split('_').collect();
-    let head = segments.get(..words.len())?;
-    words.iter().zip(head).all(|(w, s)| w.eq_ignore_ascii_case(s)).then_some(words.len())
 }
 
 /// The value as YAML, as Distribution reads it; `None` when an error has been reported.
@@ -310,45 +201,6 @@ fn parse(
     }
 }
 
-/// Puts a value at the end of the steps.
-fn set(root: &mut Node, steps: &[Step], new: Node, origin: &Origin) -> Result<(), String> {
-    let mut node = root;
-    for step in steps {
-        node = match step {
-            Step::Key(name) => node.child(name, origin),
-            Step::Name(name) => named(node, name, origin),
-            Step::Index(index) => element(node, *index, origin)?,
-            Step::Free(segment) => match (&node.value, index_of(segment)) {
-                (Value::Sequence(_), Some(index)) => element(node, index, origin)?,
-                _ => named(node, segment, origin),
-            },
-        };
-    }
-    *node = new;
-    Ok(())
-}
-
-fn named<'n>(node: &'n mut Node, name: &str, origin: &Origin) -> &'n mut Node {
-    let existing = node.entries().iter().find(|entry| entry.key.eq_ignore_ascii_case(name));
-    let key = existing.map_or_else(|| name.to_ascii_lowercase(), |entry| entry.key.clone());
-    node.child(&key, origin)
-}
-
-fn element<'n>(node: &'n mut Node, index: usize, origin: &Origin) -> Result<&'n mut Node, String> {
-    let items = node.make_sequence();
-    if index > items.len() {
-        return Err(format!(
-            "undefined index {index}: the list has {} elements, so the next is {}",
-            items.len(),
-            items.len()
-        ));
-    }
-    if index == items.len() {
-        items.push(Node::null(origin.clone()));
-    }
-    Ok(&mut items[index])
-}
-
 /// Variables that Kubernetes and Docker set for a service or a link called `registry` or
 /// `registry-…`, such as `REGISTRY_PORT_5000_TCP_ADDR` and `REGISTRY_SERVICE_HOST`.
 fn is_service_variable(segments: &[&str]) -> bool {
@@ -382,5 +234,30 @@ fn variable_names(section: &'static Section, prefix: &str, names: &mut Vec<Strin
             }
             names.push(name);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_that_is_not_utf8_is_an_error_that_names_the_variable() {
+        let mut environment = Environment::default();
+        environment.not_utf8.push("REGISTRY_HTTP_SECRET".to_owned());
+        let mut findings = Findings::new("config.yml".into());
+        apply(&mut Node::mapping(vec![], Origin::Builtin), &environment, &mut findings);
+        let lines: Vec<String> = findings.finish().iter().map(ToString::to_string).collect();
+        let expected = "environment variable REGISTRY_HTTP_SECRET: the value is not UTF-8 text";
+        assert_eq!(lines, [expected]);
+    }
+
+    #[test]
+    fn the_process_has_only_our_variables() {
+        // Cargo sets CARGO_MANIFEST_DIR for tests, which is none of ours.
+        assert!(std::env::var_os("CARGO_MANIFEST_DIR").is_some());
+        let environment = Environment::of_process();
+        assert!(environment.variables.keys().all(|name| name.starts_with(PREFIX)));
+        assert_eq!(environment.get("CARGO_MANIFEST_DIR"), None);
     }
 }

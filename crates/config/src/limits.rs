@@ -19,7 +19,7 @@ pub const NODES_MAX: usize = 20_000;
 /// Most bytes of scalar text of one document after aliases have been expanded.
 pub const TEXT_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// Most diagnostics that are kept; the rest is counted in one closing line.
+/// Most diagnostics of one severity that are kept; further errors are counted in a closing line.
 pub const DIAGNOSTICS_MAX: usize = 200;
 
 /// Longest piece of a bad value that is shown in an error, in characters.

@@ -71,3 +71,10 @@ fn a_regular_expression_that_explodes() {
     let text = with("validation: {manifests: {urls: {allow: ['(a{1000}){1000}']}}}");
     fails_with(&text, "is not a regular expression");
 }
+
+#[test]
+fn many_warnings_hide_no_error() {
+    let many = (0..1000).map(|n| format!("unknown-{n}: 1\n")).collect::<String>();
+    let errors = errors(&with(&format!("{many}tags: {{maxtags: x}}")), &[]);
+    assert_eq!(errors, ["config.yml:1004:17: tags.maxtags: `x` is no integer"]);
+}

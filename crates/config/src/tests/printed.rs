@@ -34,7 +34,7 @@ fn what_is_printed_loads_as_the_same() {
     let text = with(
         "log:
   level: debug
-  fields: {a: '5', b: 5, 'c d': \"x\\ty\\n\\\"z\\\\ \\u0007\", e: 'yes', f: on, g: 'null', h: '', i: ' x', '8': '- x', j: '#x', k: 'a: b', l: '1_0', m: 'ä', '~': '~'}
+  fields: {a: '5', b: 5, 'c d': \"x\\ty\\n\\\"z\\\\ \\u0007\", e: 'yes', f: on, g: 'null', h: '', i: ' x', '8': '- x', j: '#x', k: 'a: b', l: '1_0', n: '1.5', o: 1.5, m: 'ä', '~': '~'}
 http:
   headers: {X-A: ['max-age=1; b', '*', '0123', \"q'\\\"\"], X-B: [], X-C: x}
 health:

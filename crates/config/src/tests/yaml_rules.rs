@@ -528,3 +528,30 @@ fn keys_in_capitals_are_unknown_but_recognised() {
     let warnings = warnings(&with("HTTP: {addr: ':1'}"), &[]);
     assert_eq!(warnings, ["config.yml:4:1: HTTP: unknown key, ignored; did you mean `http`?"]);
 }
+
+#[test]
+fn drivers_have_what_they_need() {
+    for (driver, missing) in [
+        ("s3: {region: r}", "config.yml:3:3: storage.s3.bucket: must be set"),
+        (
+            "s3: {bucket: b}",
+            "config.yml:3:3: storage.s3.region: must be set, unless `regionendpoint` is",
+        ),
+        ("s3aws: {region: r}", "config.yml:3:3: storage.s3aws.bucket: must be set"),
+        ("azure: {container: c}", "config.yml:3:3: storage.azure.accountname: must be set"),
+        ("gcs:", "config.yml:3:3: storage.gcs.bucket: must be set"),
+    ] {
+        assert_eq!(errors(&format!("version: 0.1\nstorage:\n  {driver}\n"), &[]), [missing]);
+    }
+}
+
+#[test]
+fn metrics_need_their_switch_and_the_listener() {
+    let debug = |lines: &str| with(&format!("http: {{debug: {lines}}}"));
+    let off = clean(&debug("{addr: ':1', prometheus: {path: /m}}"), &[]).http;
+    assert_eq!((off.debug.is_some(), off.prometheus_path), (true, None));
+    let on = clean(&debug("{addr: ':1', prometheus: {path: /m, enabled: true}}"), &[]).http;
+    assert_eq!(on.prometheus_path.as_deref(), Some("/m"));
+    let alone = warnings(&debug("{prometheus: {enabled: true}}"), &[]);
+    assert!(alone[0].contains("has no effect without `http.debug.addr`"));
+}
