@@ -7,6 +7,7 @@ DISTRIBUTION_BIN=${DISTRIBUTION_BIN:-docker-registry}
 
 SERVER_PID=
 SERVER_ENV=()
+UPLOAD_PURGING='{enabled: false}'
 SERVER_LOG=$WORK/server.log
 SERVER_CONFIG=$WORK/server.yml
 VOLUME=$WORK/volume
@@ -49,8 +50,7 @@ storage:
   delete:
     enabled: true
   maintenance:
-    uploadpurging:
-      enabled: false
+    uploadpurging: $UPLOAD_PURGING
 http:
   addr: 127.0.0.1:$3
 ${4:-}
