@@ -1,0 +1,1 @@
+"""Measures container registries side by side; started by bench/run."""
