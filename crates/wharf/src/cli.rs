@@ -1,0 +1,98 @@
+//! The command line. Its verbs are those of Distribution's `registry`, and wharf's own.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+/// A container and OCI registry, in place of CNCF Distribution's `registry`.
+#[derive(Debug, Parser)]
+#[command(name = "wharf", version, disable_help_subcommand = false, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    /// Print the version. Distribution's short form; `-V` does the same.
+    #[arg(short = 'v', action = clap::ArgAction::Version)]
+    version: Option<bool>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve the registry.
+    ///
+    /// Without a file: the one that REGISTRY_CONFIGURATION_PATH names, then
+    /// /etc/distribution/config.yml, then /etc/docker/registry/config.yml; with none of them,
+    /// port 5000 with the data in ./wharf-data. REGISTRY_* variables apply in every case.
+    Serve {
+        /// The configuration file.
+        config: Option<PathBuf>,
+    },
+    /// Look at a configuration without running it.
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+    /// Remove unreferenced data (not built yet).
+    GarbageCollect {
+        /// The configuration file.
+        config: Option<PathBuf>,
+        /// Only say what would be removed.
+        #[arg(short, long)]
+        dry_run: bool,
+        /// Remove manifests without tags too.
+        #[arg(short = 'm', long)]
+        delete_untagged: bool,
+        /// Say less.
+        #[arg(short, long)]
+        quiet: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Check a configuration, with the REGISTRY_* variables that are set.
+    ///
+    /// Exits with 1 if it can't be used.
+    Check {
+        /// The configuration file; found as for `serve` when left out.
+        config: Option<PathBuf>,
+        /// Look also at the files and directories it points at.
+        #[arg(long)]
+        files: bool,
+    },
+    /// Print the effective configuration, secrets masked.
+    Print {
+        /// The configuration file; found as for `serve` when left out.
+        config: Option<PathBuf>,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn distribution_s_forms_are_understood_and_unknown_ones_are_not() {
+        for (line, good) in [
+            ("wharf serve", true),
+            ("wharf serve /etc/docker/registry/config.yml", true),
+            ("wharf garbage-collect -d -m -q config.yml", true),
+            ("wharf garbage-collect --dry-run --delete-untagged=true config.yml", false),
+            ("wharf config check --files config.yml", true),
+            ("wharf config print", true),
+            ("wharf", false),
+            ("wharf sevre", false),
+            ("wharf serve --port 1", false),
+            ("wharf config", false),
+            ("wharf serve a b", false),
+        ] {
+            assert_eq!(Cli::try_parse_from(line.split(' ')).is_ok(), good, "{line}");
+        }
+    }
+}

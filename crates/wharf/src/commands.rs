@@ -1,0 +1,69 @@
+//! One module for each verb.
+
+pub(crate) mod config;
+pub(crate) mod serve;
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+
+use ::config::{Config, ConfigErrors, Diagnostic, Environment, Loaded, Located, Source};
+
+/// Says on standard error why the command can't be done, and how to go on.
+pub(crate) fn refuse(message: impl std::fmt::Display) -> ExitCode {
+    say_error(message);
+    ExitCode::FAILURE
+}
+
+/// Writes a line to standard error.
+fn say_error(message: impl std::fmt::Display) {
+    // Nowhere to report that standard error is closed.
+    let _ = writeln!(std::io::stderr(), "wharf: {message}");
+}
+
+/// Writes text to standard output.
+fn say(text: &str) {
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+/// The configuration that the command line, the environment and the default paths lead to, and
+/// what it is called.
+fn find(
+    positional: Option<&Path>,
+    environment: &Environment,
+) -> Result<(Source, String), ConfigErrors> {
+    match ::config::locate(positional, environment) {
+        Located::File(path) => {
+            let name = path.display().to_string();
+            Ok((Source::read(&path)?, name))
+        }
+        Located::None => Ok((Source::zero_config(), "built-in defaults".into())),
+    }
+}
+
+/// Loads a configuration, and refuses it if it asks for what is not built.
+fn load(source: &Source, environment: &Environment) -> Result<Loaded, Vec<Diagnostic>> {
+    let loaded = ::config::load(source, environment).map_err(|e| e.errors)?;
+    let unsupported: Vec<_> =
+        loaded.config.unsupported().into_iter().map(Diagnostic::from).collect();
+    if unsupported.is_empty() { Ok(loaded) } else { Err(unsupported) }
+}
+
+/// Reports everything that is wrong with a configuration.
+fn report(errors: &[Diagnostic]) -> ExitCode {
+    for error in errors {
+        say_error(format_args!("configuration error: {error}"));
+    }
+    ExitCode::FAILURE
+}
+
+/// The driver of a configuration, as a person would say it.
+fn data_location(config: &Config) -> String {
+    match &config.storage.driver {
+        ::config::Driver::Filesystem(filesystem) => {
+            let path = &filesystem.root_directory;
+            std::path::absolute(path).unwrap_or_else(|_| path.clone()).display().to_string()
+        }
+        other => format!("{} (gone when wharf stops)", other.name()),
+    }
+}

@@ -1,0 +1,96 @@
+//! From the configuration to the options of the registry and the server.
+
+use anyhow::Context as _;
+use config::{Config, DescriptorCache};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use registry::{IndexPlatforms, MissingReferences, UrlRules, Validation};
+use server::{HostUrl, PathPrefix, Secret, ServerOptions};
+
+/// How the domain behaves.
+pub(crate) fn registry(config: &Config) -> registry::Options {
+    let entries = usize::try_from(config.storage.descriptor_cache_size).unwrap_or(usize::MAX);
+    let concurrency = usize::try_from(config.storage.tag_concurrency_limit).unwrap_or(usize::MAX);
+    registry::Options {
+        validation: validation(config),
+        tag_lookup_concurrency: match concurrency {
+            // As in Distribution: as many as there are processors.
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            limit => limit,
+        },
+        manifest_cache_entries: match (config.storage.descriptor_cache, entries) {
+            (None, _) => 0,
+            // Unlimited: the cache is bounded by its bytes all the same.
+            (Some(_), 0) => usize::MAX,
+            (Some(DescriptorCache::InMemory | DescriptorCache::Redis), entries) => entries,
+        },
+    }
+}
+
+fn validation(config: &Config) -> Validation {
+    let rules = &config.validation;
+    let url_rules = || UrlRules { allow: rules.url_allow.clone(), deny: rules.url_deny.clone() };
+    let platforms = || match &rules.index_platforms {
+        config::IndexPlatforms::All => IndexPlatforms::All,
+        config::IndexPlatforms::None => IndexPlatforms::None,
+        config::IndexPlatforms::List(list) => IndexPlatforms::List(
+            list.iter()
+                .map(|p| oci::Platform { architecture: p.architecture.clone(), os: p.os.clone() })
+                .collect(),
+        ),
+    };
+    Validation {
+        urls: rules.enabled.then(url_rules),
+        index_platforms: if rules.enabled { platforms() } else { IndexPlatforms::None },
+        missing_references: match rules.references {
+            config::ReferencePolicy::Strict => MissingReferences::Refuse,
+            config::ReferencePolicy::Lenient => MissingReferences::Accept,
+        },
+        repository_classes: config.policy.repository_classes.clone(),
+    }
+}
+
+/// How the HTTP API behaves.
+///
+/// # Errors
+/// When a value that the configuration let pass is not usable after all.
+pub(crate) fn server(config: &Config) -> anyhow::Result<ServerOptions> {
+    let http = &config.http;
+    let host = http.host.as_deref().filter(|h| !h.is_empty());
+    Ok(ServerOptions {
+        host: host.map(HostUrl::parse).transpose()?,
+        prefix: PathPrefix::parse(&http.prefix)?,
+        relative_urls: http.relative_urls,
+        headers: headers(&http.headers)?,
+        secret: match &http.secret {
+            Some(secret) => Secret::new(secret.reveal()),
+            None => Secret::new(random_key()),
+        },
+        read_only: config.storage.read_only,
+        delete_enabled: config.storage.delete_enabled,
+        catalog_entries_max: usize::try_from(config.catalog.max_entries).unwrap_or(usize::MAX),
+        tags_max: usize::try_from(config.tags.max_tags).unwrap_or(usize::MAX),
+        h2c_enabled: http.h2c,
+        http2_disabled: !http.http2,
+        drain_timeout: http.drain_timeout,
+        ..ServerOptions::default()
+    })
+}
+
+fn headers(configured: &[(String, Vec<String>)]) -> anyhow::Result<HeaderMap> {
+    let mut headers = HeaderMap::new();
+    for (name, values) in configured {
+        let key = HeaderName::from_bytes(name.as_bytes())
+            .with_context(|| format!("http.headers: {name:?} is not a header name"))?;
+        for value in values {
+            let value = HeaderValue::from_str(value)
+                .with_context(|| format!("http.headers.{name}: not a header value"))?;
+            headers.append(key.clone(), value);
+        }
+    }
+    Ok(headers)
+}
+
+/// A key that only this process knows. Nothing depends on it: see `_state` in `docs/api.md`.
+fn random_key() -> Vec<u8> {
+    [uuid::Uuid::new_v4(), uuid::Uuid::new_v4()].iter().flat_map(|id| *id.as_bytes()).collect()
+}

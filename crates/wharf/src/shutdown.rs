@@ -1,0 +1,20 @@
+//! When to stop.
+
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::info;
+
+/// Resolves at the first SIGTERM or SIGINT.
+///
+/// # Errors
+/// When the system refuses to deliver signals.
+pub(crate) fn requested() -> std::io::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        let name = tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        };
+        info!(signal = name, "stopping");
+    })
+}
