@@ -1,9 +1,9 @@
 //! The domain over the in-memory driver: one module for each family of operations.
 #![allow(clippy::unwrap_used, reason = "a failed step of a test is a failed test")]
 
-
 mod blobs;
 mod catalog;
+mod faults;
 mod manifests;
 mod purge;
 mod referrers;
