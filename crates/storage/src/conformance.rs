@@ -2,8 +2,11 @@
 //!
 //! [`conformance_tests!`](crate::conformance_tests) turns the cases into tests of a driver:
 //!
-//! ```ignore
+//! ```
+//! # use std::sync::Arc;
+//! # use storage::memory::Memory as MyDriver;
 //! storage::conformance_tests!(every: (Arc::new(MyDriver::new()), ()));
+//! storage::conformance_tests!(tree: (Arc::new(MyDriver::new()), ()));
 //! ```
 //!
 //! The expression makes a driver of its own for each case, as `Arc<dyn Driver>`, beside a value

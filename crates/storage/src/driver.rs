@@ -33,6 +33,10 @@ pub trait Driver: fmt::Debug + Send + Sync + 'static {
 
     /// Writes a small file as a whole, durably, replacing what was there. Makes the directories
     /// above it.
+    ///
+    /// # Errors
+    /// Never `NotFound`: a directory at the path, or a file where a directory has to be, is `Io`.
+    /// After an error the path has its old content or the new one.
     async fn put(&self, path: &StoragePath, content: Bytes) -> Result<()>;
 
     /// Like [`Driver::put`], but a power failure may undo it or leave the file empty: for notes
@@ -58,23 +62,25 @@ pub trait Driver: fmt::Debug + Send + Sync + 'static {
     /// is absent. There is one writer at a time, across processes where the storage can tell.
     ///
     /// # Errors
-    /// `Busy` while another writer holds it.
+    /// `Busy` while another writer holds it; never `NotFound`.
     async fn append(&self, path: &StoragePath) -> Result<Box<dyn Appender>>;
 
     /// Moves a finished file to its final path, atomically, replacing what was there; makes the
-    /// directories above it. The content is synced first, so that it is durable on return.
+    /// directories above it. The content is synced first, so that it is durable on return. An
+    /// appender may still hold the file; what it has returned for is in it.
     ///
     /// # Errors
     /// `NotFound` when there is nothing at `from`.
     async fn publish(&self, from: &StoragePath, to: &StoragePath) -> Result<()>;
 
-    /// Deletes a file, or a directory with everything below it.
+    /// Deletes a file, or a directory with everything below it. A loss of power may undo it.
     ///
     /// # Errors
-    /// `NotFound` when there was nothing.
+    /// `NotFound` when there was nothing. The root is refused.
     async fn delete(&self, path: &StoragePath) -> Result<()>;
 
-    /// Deletes a directory if it is empty; nothing happens when it is not, or not there.
+    /// Deletes a directory if it is empty; nothing happens when it is not, or not there, or when
+    /// a file below it is just being written.
     async fn delete_empty(&self, path: &StoragePath) -> Result<()>;
 
     /// The entries of a directory, sorted by the bytes of their names. Temporary files of this
@@ -142,12 +148,16 @@ pub trait Object: fmt::Debug + Send + Sync + 'static {
     fn size_bytes(&self) -> u64;
 
     /// A part of it, in pieces of a bounded size. The stream fails if the file turns out shorter
-    /// than it was.
+    /// than it was, or if `range` goes beyond its end.
     fn stream(self: Arc<Self>, range: Range<u64>) -> ByteStream;
 }
 
 /// A file open for appending. Dropping it leaves what was appended so far in place and lets the
 /// next writer in.
+///
+/// The future of any operation may be dropped, as when a client hangs up: what it has begun goes
+/// on to its end. The file then has a prefix of what was being appended, the next operation on the
+/// same appender waits for that end, and other writers find the file busy until then.
 #[async_trait]
 pub trait Appender: fmt::Debug + Send + 'static {
     /// Bytes in the file so far.

@@ -21,10 +21,12 @@ use crate::limits::MAX_THREADS_DEFAULT;
 use crate::{Appender, Driver, Listing, ListingVersion, Object, Result, Stat, StoragePath};
 
 mod appender;
+mod close;
 mod directory;
 mod disk;
 mod durable;
 mod inline;
+mod parents;
 mod read;
 mod start;
 mod stream;

@@ -22,11 +22,15 @@ pub const VECTORED_PIECES: usize = 1024;
 /// How often an operation that makes directories starts over because another request deleted one
 /// of them as empty in between. Each round needs another deletion in a window of microseconds, so
 /// running out of rounds means that something else is wrong.
-pub const PARENT_RETRIES: usize = 16;
+pub const PARENT_RETRIES: u32 = 32;
+
+/// The longest pause before an operation starts over. Two that keep undoing each other's work
+/// come out of step with pauses of growing length; the first rounds have none.
+pub const RETRY_PAUSE_MAX: Duration = Duration::from_millis(5);
 
 /// How often an appender starts over because the file it had opened was deleted, replaced or
 /// published before it held the lock.
-pub const APPEND_RETRIES: usize = 16;
+pub const APPEND_RETRIES: u32 = 32;
 
 /// A directory that was changed less than this before it was looked at may change again within
 /// the same tick of its clock, so that its time says nothing yet. Kernel ticks are 10 ms at most,
@@ -42,8 +46,12 @@ pub const READ_AHEAD_BYTES: u64 = 2 * 1024 * 1024;
 /// below each syncs once more.
 pub const DURABLE_DIRECTORIES: usize = 16 * 1024;
 
+/// From which size on a deleted file is not closed for the last time on an async worker, in
+/// bytes. Freeing the blocks of a smaller one takes microseconds.
+pub const CLOSE_ELSEWHERE_BYTES: u64 = 1024 * 1024;
+
 /// How often the deletion of a directory starts over because others write into it meanwhile.
-pub const DELETE_RETRIES: usize = 16;
+pub const DELETE_RETRIES: u32 = 32;
 
 /// How many blocking file operations one filesystem driver runs at once, unless its options say
 /// otherwise. Distribution's `maxthreads` has the same default and the same lower bound.

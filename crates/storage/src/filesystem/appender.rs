@@ -14,10 +14,11 @@ use std::sync::{Arc, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use rustix::fs::{Advice, FlockOperation, Mode, OFlags};
+use rustix::fs::{Advice, FlockOperation, Mode, OFlags, flock};
 use rustix::io::Errno;
 use tokio::sync::Mutex;
 
+use super::close::leave_last_close_to_the_pool;
 use super::volume::Volume;
 use super::write::parents_vanish;
 use crate::limits::{APPEND_RETRIES, VECTORED_PIECES, WRITEBACK_BYTES};
@@ -52,13 +53,23 @@ impl Drop for Claim {
 /// appender is dropped, so that no other writer comes in between.
 #[derive(Debug)]
 struct Locked {
-    // Closed before the claim is released, since closing gives up the `flock`.
+    // Unlocked before the claim is released, so that nobody meets the one without the other.
     file: File,
     _claim: Claim,
     /// Up to where writing back has been asked for, in bytes.
     written_back: u64,
     /// Whether the names on the way to the file may not be on stable storage.
     is_new: bool,
+}
+
+impl Drop for Locked {
+    fn drop(&mut self) {
+        // Explicitly, since the lock is shared with the handle that the pool closes later. Where
+        // there are no locks, there is none to give up.
+        flock(&self.file, FlockOperation::Unlock).ok();
+        let size_bytes = self.file.metadata().map_or(0, |metadata| metadata.len());
+        leave_last_close_to_the_pool(&self.file, size_bytes);
+    }
 }
 
 #[derive(Debug)]
@@ -88,13 +99,14 @@ fn lock(volume: &Volume, path: &StoragePath) -> Result<(Locked, u64)> {
     let located = volume.locate(path);
     let directory = located.parent().filter(|_| !path.is_root());
     let directory = directory.ok_or_else(|| StorageError::root_is_fixed(OPERATION))?;
+    let _kept = volume.parents.keep(directory);
     let flags =
         OFlags::WRONLY | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-    for _ in 0..APPEND_RETRIES {
+    for round in 0..APPEND_RETRIES {
         let file = match rustix::fs::open(&located, flags, Mode::from_raw_mode(0o666)) {
             Ok(descriptor) => File::from(descriptor),
             Err(Errno::NOENT) => {
-                volume.make_directories(directory).map_err(failed)?;
+                volume.make_directories(directory, round).map_err(failed)?;
                 continue;
             }
             Err(error) => return Err(failed(error.into())),
@@ -106,7 +118,7 @@ fn lock(volume: &Volume, path: &StoragePath) -> Result<(Locked, u64)> {
         let identity = (metadata.dev(), metadata.ino());
         let busy = || StorageError::Busy { path: path.clone() };
         let claim = volume.writers.claim(identity).ok_or_else(busy)?;
-        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(Errno::WOULDBLOCK) => return Err(busy()),
             // The filesystem has no locks; then there is only the claim.

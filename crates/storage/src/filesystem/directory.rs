@@ -7,6 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, SystemTime};
 
 use super::volume::Volume;
+use super::write::pause_before;
 use crate::limits::{DELETE_RETRIES, RACY_CLOCK};
 use crate::path::{is_component, is_temporary_file};
 use crate::{Entry, EntryKind, Listing, ListingVersion, Result, StorageError, StoragePath};
@@ -80,7 +81,8 @@ pub(super) fn delete(volume: &Volume, path: &StoragePath) -> Result<()> {
         // A symbolic link is deleted, not what it leads to.
         return fs::remove_file(&located).map_err(failed);
     }
-    for _ in 0..DELETE_RETRIES {
+    for round in 0..DELETE_RETRIES {
+        pause_before(round);
         match fs::remove_dir_all(&located) {
             // Another request has put something in, or has deleted the rest.
             Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {}
@@ -96,7 +98,11 @@ pub(super) fn delete_empty(volume: &Volume, path: &StoragePath) -> Result<()> {
     if path.is_root() {
         return Ok(());
     }
-    match fs::remove_dir(volume.locate(path)) {
+    let located = volume.locate(path);
+    if volume.parents.is_used(&located) {
+        return Ok(());
+    }
+    match fs::remove_dir(located) {
         Err(error)
             if !matches!(
                 error.kind(),

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::disk::Disk;
-use crate::limits::{DURABLE_DIRECTORIES, PARENT_RETRIES};
+use crate::limits::DURABLE_DIRECTORIES;
 
 #[derive(Debug)]
 pub(super) struct DurableDirectories {
@@ -31,21 +31,27 @@ impl DurableDirectories {
 
     /// Makes a directory and those above it, but never the root: when that is gone, the volume
     /// is, and what would be written in its place would be lost once it comes back.
+    ///
+    /// `NotFound` when another request has deleted one of them as empty meanwhile.
     pub(super) fn make(&self, disk: &dyn Disk, directory: &Path) -> io::Result<()> {
         let Some(parent) = directory.parent().filter(|_| directory != self.root) else {
             return Err(io::Error::other("the storage's root is gone: is it mounted?"));
         };
-        for _ in 0..PARENT_RETRIES {
-            // Before it can be seen by others, so that they never take it for durable.
-            self.known().remove(&self.hasher.hash_one(directory));
-            match disk.create_directory(directory) {
-                // Its parent is absent, for the first time or again.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => self.make(disk, parent)?,
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
-                result => return result,
-            }
+        let mut made = self.make_one(disk, directory);
+        if made.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+            self.make(disk, parent)?;
+            made = self.make_one(disk, directory);
         }
-        Err(io::Error::other("the directories above it are deleted again and again"))
+        made
+    }
+
+    fn make_one(&self, disk: &dyn Disk, directory: &Path) -> io::Result<()> {
+        // Before it can be seen by others, so that they never take it for durable.
+        self.known().remove(&self.hasher.hash_one(directory));
+        match disk.create_directory(directory) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            result => result,
+        }
     }
 
     /// Brings the names in a directory to stable storage, and its own name and those of the

@@ -10,6 +10,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use rustix::fs::OFlags;
 
+use super::close::leave_last_close_to_the_pool;
 use super::directory;
 use super::inline::{self, InlineFile};
 use super::stream::FileStream;
@@ -127,6 +128,12 @@ pub(super) struct FileObject {
     pub(super) file: InlineFile,
     pub(super) size_bytes: u64,
     pub(super) volume: Arc<Volume>,
+}
+
+impl Drop for FileObject {
+    fn drop(&mut self) {
+        leave_last_close_to_the_pool(&self.file.file, self.size_bytes);
+    }
 }
 
 impl Object for FileObject {

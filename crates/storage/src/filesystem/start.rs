@@ -14,6 +14,7 @@ use super::appender::Writers;
 use super::disk::Disk;
 use super::durable::DurableDirectories;
 use super::inline::{self, Inline};
+use super::parents::Parents;
 use super::volume::Volume;
 use crate::limits::MAX_THREADS_MIN;
 
@@ -90,6 +91,7 @@ pub(super) fn open(options: FilesystemOptions, disk: Box<dyn Disk>) -> Result<Vo
         durable: DurableDirectories::new(root.clone()),
         inline: Inline::new(options.inline_reads, is_local, device),
         writers: Writers::default(),
+        parents: Parents::default(),
         threads: Arc::new(Semaphore::new(
             options.max_threads.clamp(MAX_THREADS_MIN, Semaphore::MAX_PERMITS),
         )),

@@ -12,6 +12,8 @@ use super::appender::Writers;
 use super::disk::Disk;
 use super::durable::DurableDirectories;
 use super::inline::Inline;
+use super::parents::Parents;
+use super::write::pause_before;
 use crate::{Result, StorageError, StoragePath};
 
 #[derive(Debug)]
@@ -23,6 +25,7 @@ pub(super) struct Volume {
     pub(super) durable: DurableDirectories,
     pub(super) inline: Inline,
     pub(super) writers: Writers,
+    pub(super) parents: Parents,
     /// One permit for each operation that may block at once.
     pub(super) threads: Arc<Semaphore>,
 }
@@ -84,10 +87,17 @@ impl Volume {
         StorageError::NotFound { path: path.clone() }
     }
 
-    /// Makes the directories on the way to a file.
-    pub(super) fn make_directories(&self, directory: &Path) -> io::Result<()> {
+    /// Makes the directories on the way to a file, for an attempt to write it that failed without
+    /// them. The caller is to try again at once, and to call this again should they be gone by
+    /// then; `round` counts the attempts.
+    pub(super) fn make_directories(&self, directory: &Path, round: u32) -> io::Result<()> {
         self.check_root()?;
-        self.durable.make(&*self.disk, directory)
+        // Here and not later: between making them and using them there must be no time to lose.
+        pause_before(round);
+        match self.durable.make(&*self.disk, directory) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            result => result,
+        }
     }
 
     /// Whether the root is still what was opened. An unmounted volume leaves an empty directory

@@ -3,18 +3,20 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use bytes::Bytes;
 use uuid::Uuid;
 
 use super::inline;
 use super::volume::Volume;
-use crate::limits::PARENT_RETRIES;
+use crate::limits::{PARENT_RETRIES, RETRY_PAUSE_MAX};
 use crate::{Result, StorageError, StoragePath};
 
 pub(super) fn put(volume: &Volume, path: &StoragePath, content: &Bytes) -> Result<()> {
     let target = volume.locate(path);
     let directory = parent_of("write", path, &target)?;
+    let _kept = volume.parents.keep(directory);
     let mut write = |file: &mut File| file.write_all(content);
     replace(volume, &target, directory, &mut write)
         .map_err(|source| StorageError::from_write("write", path, source))
@@ -22,15 +24,16 @@ pub(super) fn put(volume: &Volume, path: &StoragePath, content: &Bytes) -> Resul
 
 pub(super) fn publish(volume: &Volume, from: &StoragePath, to: &StoragePath) -> Result<()> {
     let (source_path, target) = (volume.locate(from), volume.locate(to));
-    let directory = parent_of("publish", to, &target)?;
     let (source, metadata) = inline::open_blocking(&source_path, inline::OPEN_FILE)
         .map_err(|error| volume.read_error("publish", from, error))?;
     if !metadata.is_file() {
         return Err(volume.wrong_kind(from));
     }
+    let directory = parent_of("publish", to, &target)?;
+    let _kept = volume.parents.keep(directory);
     let failed = |error| StorageError::from_write("publish", to, error);
     volume.disk.sync_file(&source, &source_path).map_err(failed)?;
-    for _ in 0..PARENT_RETRIES {
+    for round in 0..PARENT_RETRIES {
         match volume.disk.rename(&source_path, &target) {
             Ok(()) => return volume.durable.settle(&*volume.disk, directory).map_err(failed),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -38,7 +41,7 @@ pub(super) fn publish(volume: &Volume, from: &StoragePath, to: &StoragePath) -> 
                 if !fs::exists(&source_path).map_err(failed)? {
                     return Err(volume.read_error("publish", from, error));
                 }
-                volume.make_directories(directory).map_err(failed)?;
+                volume.make_directories(directory, round).map_err(failed)?;
             }
             Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
                 // One of the two lies behind a symbolic link to another disk.
@@ -63,7 +66,7 @@ fn replace(
     write: &mut dyn FnMut(&mut File) -> io::Result<()>,
 ) -> io::Result<()> {
     let temporary = temporary_beside(target);
-    for _ in 0..PARENT_RETRIES {
+    for round in 0..PARENT_RETRIES {
         // 0666 & ~umask, as Distribution makes them, so that either can take over.
         let renamed = OpenOptions::new().write(true).create_new(true).open(&temporary).and_then(
             |mut file| {
@@ -76,7 +79,7 @@ fn replace(
             Ok(()) => return volume.durable.settle(&*volume.disk, directory),
             // The directory was never there, or was deleted with the file in it.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                volume.make_directories(directory)?;
+                volume.make_directories(directory, round)?;
             }
             Err(error) => {
                 // What stays in spite of this is skipped by listings.
@@ -104,6 +107,14 @@ fn parent_of<'a>(
         .parent()
         .filter(|_| !path.is_root())
         .ok_or_else(|| StorageError::root_is_fixed(operation))
+}
+
+/// Waits a little before an operation starts over for the nth time.
+pub(super) fn pause_before(round: u32) {
+    if let Some(step) = round.checked_sub(4) {
+        let pause = Duration::from_micros(50).saturating_mul(1 << step.min(10));
+        std::thread::sleep(pause.min(RETRY_PAUSE_MAX));
+    }
 }
 
 pub(super) fn parents_vanish() -> io::Error {
