@@ -1,12 +1,12 @@
 //! The `filesystem` driver: a directory tree laid out as Distribution lays it out.
 //!
 //! *Reading* does not leave the async worker as long as the kernel has what is asked for in
-//! memory: [`inline`] opens and reads without ever waiting for the disk, and only where that is
+//! memory: `inline` opens and reads without ever waiting for the disk, and only where that is
 //! impossible does the work move to the blocking pool.
 //!
 //! *Writing* always happens on the blocking pool, in one hop per operation, in the order that
 //! survives a loss of power: content, sync, rename, sync of the directory, sync of the
-//! directories above it that are new ([`write`], [`durable`]).
+//! directories above it that are new (`write`, `durable`).
 //!
 //! Symbolic links within the tree are followed, since people put parts of a registry on other
 //! disks that way, and Distribution follows them too.
