@@ -172,6 +172,8 @@ fn connection_builder(http2: bool) -> auto::Builder<TokioExecutor> {
     builder
         .http1()
         .timer(TokioTimer::new())
+        // As Go writes them: people's scripts look for `Docker-Content-Digest:`.
+        .title_case_headers(true)
         .header_read_timeout(limits::HEADER_READ_TIMEOUT)
         .max_buf_size(limits::HTTP1_BUFFER_BYTES_MAX)
         .max_headers(limits::HEADER_FIELDS_MAX);

@@ -1,0 +1,135 @@
+//! The access log, and the log of requests.
+
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+
+use http::Method;
+use serde_json::Value;
+use server::AccessLog;
+
+use crate::support::{TestServer, sha256};
+use crate::trap::{Trap, Trapped};
+
+#[derive(Clone, Default)]
+struct Sink(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_line_for_each_request_in_apache_s_combined_form() {
+    let sink = Sink::default();
+    let mut builder = TestServer::builder();
+    builder.access_log = Some(AccessLog::to(sink.clone()).unwrap());
+    let mut server = builder.start().await;
+    let request = server.request(Method::GET, "/v2/?a=b");
+    let request = request.header("user-agent", "docker/\"28\"").header("referer", "http://ui/");
+    request.header("x-forwarded-for", "10.1.2.3").send().await;
+    server.head("/v2/").await;
+    server.get("/v2/a/manifests/x").await;
+    server.begin_shutdown();
+    (&mut server.task).await.unwrap();
+    // The last owner of the log waits for it to be written.
+    drop(server);
+    let text = String::from_utf8(sink.0.lock().unwrap().clone()).unwrap();
+    let lines: Vec<_> = text.lines().collect();
+    assert_eq!(lines.len(), 3, "{text}");
+    let (start, rest) = lines[0].split_once(" [").unwrap();
+    let (time, rest) = rest.split_once("] ").unwrap();
+    assert_eq!(start, "127.0.0.1 - -");
+    assert!(jiff::fmt::strtime::parse("%d/%b/%Y:%H:%M:%S %z", time).is_ok(), "{time}");
+    let expected = r#""GET /v2/?a=b HTTP/1.1" 200 2 "http://ui/" "docker/\"28\"""#;
+    assert_eq!(rest, expected);
+    assert!(lines[1].ends_with(r#""HEAD /v2/ HTTP/1.1" 200 0 "" """#), "{}", lines[1]);
+    assert!(lines[2].contains(r#""GET /v2/a/manifests/x HTTP/1.1" 404 "#), "{}", lines[2]);
+}
+
+/// What is logged while the result lives.
+fn capture() -> (Sink, tracing::subscriber::DefaultGuard) {
+    let sink = Sink::default();
+    let writer = sink.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_writer(move || writer.clone())
+        .finish();
+    (sink, tracing::subscriber::set_default(subscriber))
+}
+
+/// The next event of a request, once it has been written.
+async fn request_event(sink: &Sink) -> Value {
+    for _ in 0..200 {
+        let text = String::from_utf8(std::mem::take(&mut *sink.0.lock().unwrap())).unwrap();
+        let events = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let mut requests = events.filter(|e| e["target"] == "server::request_log");
+        if let Some(event) = requests.next() {
+            assert_eq!(requests.next(), None, "logged once");
+            return event;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    panic!("nothing was logged");
+}
+
+#[tokio::test]
+async fn an_event_for_each_request_with_distribution_s_names() {
+    let (sink, _guard) = capture();
+    let driver = Trapped::default();
+    let server = TestServer::builder().driver(Arc::new(driver.clone())).start().await;
+    let request = server.request(Method::GET, "/v2/a/b/manifests/x?y=z");
+    let request = request.header("user-agent", "docker/28").header("x-forwarded-for", "10.1.2.3");
+    request.send().await;
+    let event = request_event(&sink).await;
+    let host = server.address.to_string();
+    for (field, expected) in [
+        ("level", "INFO"),
+        ("message", "response completed with error"),
+        ("http.request.host", &host),
+        ("http.request.method", "GET"),
+        ("http.request.remoteaddr", "10.1.2.3"),
+        ("http.request.uri", "/v2/a/b/manifests/x?y=z"),
+        ("http.request.useragent", "docker/28"),
+        ("http.response.contenttype", "application/json"),
+        ("vars.name", "a/b"),
+        ("vars.reference", "x"),
+        ("err.code", "manifest_unknown"),
+        ("err.message", "manifest unknown"),
+    ] {
+        assert_eq!(event[field], expected, "{field} of {event}");
+    }
+    assert_eq!(event["http.response.status"], 404);
+    assert!(event["http.response.written"].as_u64() > Some(50), "{event}");
+    assert_eq!(event["http.request.id"].as_str().map(str::len), Some(36));
+    assert!(event["err.detail"].as_str().is_some_and(|d| d.contains("a/b")), "{event}");
+    assert!(event["http.response.duration"].is_string());
+
+    let digest = sha256(b"x").to_string();
+    server.head(&format!("/v2/a/blobs/{digest}")).await;
+    let event = request_event(&sink).await;
+    assert_eq!(
+        (&event["vars.digest"], &event["http.response.written"]),
+        (&digest.into(), &0.into())
+    );
+
+    server.get("/v2/").await;
+    let event = request_event(&sink).await;
+    assert_eq!(
+        (&event["level"], &event["message"]),
+        (&"INFO".into(), &"response completed".into())
+    );
+    assert_eq!(event.get("err.code"), None);
+
+    driver.set(Trap::Fail);
+    server.get("/v2/a/manifests/x").await;
+    let event = request_event(&sink).await;
+    assert_eq!(event["level"], "ERROR");
+    assert_eq!(event["err.code"], "unknown");
+}

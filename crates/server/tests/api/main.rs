@@ -1,0 +1,24 @@
+//! The HTTP API as clients see it: a real listener on a free port, over the in-memory driver.
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a failed step of a test is a failed test"
+)]
+
+mod base;
+mod blobs;
+mod catalog;
+mod connections;
+mod cors;
+mod debug;
+mod errors;
+mod gate;
+mod health;
+mod locations;
+mod logs;
+mod manifests;
+mod referrers;
+mod support;
+mod tags;
+mod trap;
+mod uploads;
