@@ -38,6 +38,7 @@ mod tests;
 
 pub use start::OpenError;
 use volume::Volume;
+use write::Sync;
 
 /// Where a filesystem driver keeps its files, and how it works on them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,7 +105,14 @@ impl Driver for Filesystem {
 
     async fn put(&self, path: &StoragePath, content: Bytes) -> Result<()> {
         let at = path.clone();
-        self.volume.blocking("write", path, move |volume| write::put(volume, &at, &content)).await
+        let work = move |volume: &Volume| write::put(volume, &at, &content, Sync::Now);
+        self.volume.blocking("write", path, work).await
+    }
+
+    async fn put_unsynced(&self, path: &StoragePath, content: Bytes) -> Result<()> {
+        let at = path.clone();
+        let work = move |volume: &Volume| write::put(volume, &at, &content, Sync::Later);
+        self.volume.blocking("write", path, work).await
     }
 
     async fn stat(&self, path: &StoragePath) -> Result<Stat> {

@@ -27,6 +27,8 @@ pub async fn content_is_kept(driver: Arc<dyn Driver>) {
 pub async fn content_is_replaced(driver: Arc<dyn Driver>) {
     let at = path("/a/file");
     for length in [100, 10, 0, 1000] {
+        driver.put_unsynced(&at, pattern(length + 1)).await.unwrap();
+        assert_eq!(driver.get(&at, 1001).await.unwrap(), pattern(length + 1));
         driver.put(&at, pattern(length)).await.unwrap();
         assert_eq!(driver.get(&at, 1000).await.unwrap(), pattern(length));
         assert_eq!(driver.open(&at).await.unwrap().size_bytes(), length as u64);

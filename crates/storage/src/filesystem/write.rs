@@ -13,12 +13,21 @@ use super::volume::Volume;
 use crate::limits::{PARENT_RETRIES, RETRY_PAUSE_MAX};
 use crate::{Result, StorageError, StoragePath};
 
-pub(super) fn put(volume: &Volume, path: &StoragePath, content: &Bytes) -> Result<()> {
+/// Whether what was written may be lost with the power.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sync {
+    /// It may not: file and directories are synced.
+    Now,
+    /// It may: the system writes it when it likes.
+    Later,
+}
+
+pub(super) fn put(volume: &Volume, path: &StoragePath, content: &Bytes, sync: Sync) -> Result<()> {
     let target = volume.locate(path);
     let directory = parent_of("write", path, &target)?;
     let _kept = volume.parents.keep(directory);
     let mut write = |file: &mut File| file.write_all(content);
-    replace(volume, &target, directory, &mut write)
+    replace(volume, &target, directory, &mut write, sync)
         .map_err(|source| StorageError::from_write("write", path, source))
 }
 
@@ -49,7 +58,7 @@ pub(super) fn publish(volume: &Volume, from: &StoragePath, to: &StoragePath) -> 
                     let mut reader = File::open(&source_path)?;
                     io::copy(&mut reader, file).map(drop)
                 };
-                replace(volume, &target, directory, &mut copy).map_err(failed)?;
+                replace(volume, &target, directory, &mut copy, Sync::Now).map_err(failed)?;
                 return fs::remove_file(&source_path).map_err(failed);
             }
             Err(error) => return Err(failed(error)),
@@ -58,12 +67,13 @@ pub(super) fn publish(volume: &Volume, from: &StoragePath, to: &StoragePath) -> 
     Err(failed(parents_vanish()))
 }
 
-/// Writes a file beside its target, syncs it, and gives it the target's name.
+/// Writes a file beside its target and gives it the target's name, synced before and after.
 fn replace(
     volume: &Volume,
     target: &Path,
     directory: &Path,
     write: &mut dyn FnMut(&mut File) -> io::Result<()>,
+    sync: Sync,
 ) -> io::Result<()> {
     let temporary = temporary_beside(target);
     for round in 0..PARENT_RETRIES {
@@ -71,11 +81,14 @@ fn replace(
         let renamed = OpenOptions::new().write(true).create_new(true).open(&temporary).and_then(
             |mut file| {
                 write(&mut file)?;
-                volume.disk.sync_file(&file, &temporary)?;
+                if sync == Sync::Now {
+                    volume.disk.sync_file(&file, &temporary)?;
+                }
                 volume.disk.rename(&temporary, target)
             },
         );
         match renamed {
+            Ok(()) if sync == Sync::Later => return Ok(()),
             Ok(()) => return volume.durable.settle(&*volume.disk, directory),
             // The directory was never there, or was deleted with the file in it.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {

@@ -98,6 +98,17 @@ async fn put_syncs_content_then_names_then_new_directories() {
 }
 
 #[tokio::test]
+async fn put_unsynced_replaces_as_a_whole_and_syncs_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let (driver, disk) = watched(directory.path(), None);
+    driver.put_unsynced(&path("/a/note"), Bytes::from_static(b"xyz")).await.unwrap();
+    assert_eq!(disk.take(), ["mkdir a", "rename a/note.tmp a/note"]);
+    // A directory that was made like this is not taken for durable.
+    driver.put(&path("/a/link"), Bytes::new()).await.unwrap();
+    assert_eq!(disk.take(), ["sync(0) a/link.tmp", "rename a/link.tmp a/link", "sync a", "sync ."]);
+}
+
+#[tokio::test]
 async fn publish_syncs_content_then_names_then_new_directories() {
     let directory = tempfile::tempdir().unwrap();
     let (driver, disk) = watched(directory.path(), None);
