@@ -16,7 +16,7 @@ pub(crate) static SECTION: Section = Section::new(&[
 
 static MANIFESTS: Section = Section::new(&[
     schema::choice("references", &["strict", "lenient"], "`strict`: config and layers must exist in the repository; `lenient`: they may be missing. Only in wharf.").default("strict"),
-    schema::section("urls", &URLS, "URLs of foreign layers; without any entry none are allowed."),
+    schema::section("urls", &URLS, "URLs of foreign layers. Without any entry every http and https URL is allowed, unlike in Distribution."),
     schema::section("indexes", &INDEXES, "Which manifests of an index must exist."),
 ]);
 
@@ -55,7 +55,8 @@ pub struct Validation {
     pub enabled: bool,
     /// `manifests.references`.
     pub references: ReferencePolicy,
-    /// `manifests.urls.allow`. When this and `deny` are empty no URL is allowed.
+    /// `manifests.urls.allow`. None allows every URL that `deny` does not match: unlike in
+    /// Distribution, where both empty allow none.
     pub url_allow: Vec<Regex>,
     /// `manifests.urls.deny`.
     pub url_deny: Vec<Regex>,
