@@ -95,6 +95,10 @@ impl Client {
         for (name, value) in headers {
             head += &format!("{name}: {value}\r\n");
         }
+        let typed = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type"));
+        if !typed && !matches!(body, Body::None) {
+            head += "Content-Type: application/octet-stream\r\n";
+        }
         // A server may answer, and close, before it has read all of a body that it refuses.
         let sent = send(stream.get_mut(), head, body);
         if let Body::Broken(..) = body {
@@ -120,13 +124,10 @@ fn send(stream: &mut TcpStream, mut head: String, body: Body<'_>) -> io::Result<
     match body {
         Body::None => head += "\r\n",
         Body::Whole(content) | Body::Broken(content, _) => {
-            head += &format!(
-                "Content-Length: {}\r\nContent-Type: application/octet-stream\r\n\r\n",
-                content.len()
-            );
+            head += &format!("Content-Length: {}\r\n\r\n", content.len());
         }
         Body::Chunked(..) => {
-            head += "Transfer-Encoding: chunked\r\nContent-Type: application/octet-stream\r\n\r\n";
+            head += "Transfer-Encoding: chunked\r\n\r\n";
         }
     }
     stream.write_all(head.as_bytes())?;
@@ -155,7 +156,8 @@ fn receive(stream: &mut BufReader<TcpStream>, method: &str) -> io::Result<Respon
         if text.is_empty() {
             break;
         }
-        let (name, value) = text.split_once(':').ok_or_else(|| invalid("header without a colon"))?;
+        let (name, value) =
+            text.split_once(':').ok_or_else(|| invalid("header without a colon"))?;
         headers.push((name.to_owned(), value.trim().to_owned()));
     }
     let mut response = Response { status, headers, body: Vec::new() };
