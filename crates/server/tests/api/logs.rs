@@ -1,7 +1,7 @@
 //! The access log, and the log of requests.
 
 use std::io::Write;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use http::Method;
 use serde_json::Value;
@@ -52,24 +52,26 @@ async fn a_line_for_each_request_in_apache_s_combined_form() {
     assert!(lines[2].contains(r#""GET /v2/a/manifests/x HTTP/1.1" 404 "#), "{}", lines[2]);
 }
 
-/// What is logged while the result lives.
-fn capture() -> (Sink, tracing::subscriber::DefaultGuard) {
-    let sink = Sink::default();
-    let writer = sink.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .json()
-        .flatten_event(true)
-        .with_writer(move || writer.clone())
-        .finish();
-    (sink, tracing::subscriber::set_default(subscriber))
+/// What the whole process logs: a subscriber of one thread would miss events whose call sites
+/// were first met by another.
+fn capture() -> &'static Sink {
+    static SINK: OnceLock<Sink> = OnceLock::new();
+    SINK.get_or_init(|| {
+        let sink = Sink::default();
+        let writer = sink.clone();
+        let log = tracing_subscriber::fmt().json().flatten_event(true);
+        log.with_writer(move || writer.clone()).init();
+        sink
+    })
 }
 
-/// The next event of a request, once it has been written.
-async fn request_event(sink: &Sink) -> Value {
+/// The event of the request to `host` with this URI, once it has been written.
+async fn request_event(sink: &Sink, host: &str, uri: &str) -> Value {
     for _ in 0..200 {
-        let text = String::from_utf8(std::mem::take(&mut *sink.0.lock().unwrap())).unwrap();
-        let events = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-        let mut requests = events.filter(|e| e["target"] == "server::request_log");
+        let text = String::from_utf8(sink.0.lock().unwrap().clone()).unwrap();
+        let events = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let mut requests =
+            events.filter(|e| e["http.request.host"] == host && e["http.request.uri"] == uri);
         if let Some(event) = requests.next() {
             assert_eq!(requests.next(), None, "logged once");
             return event;
@@ -81,14 +83,14 @@ async fn request_event(sink: &Sink) -> Value {
 
 #[tokio::test]
 async fn an_event_for_each_request_with_distribution_s_names() {
-    let (sink, _guard) = capture();
+    let sink = capture();
     let driver = Trapped::default();
     let server = TestServer::builder().driver(Arc::new(driver.clone())).start().await;
     let request = server.request(Method::GET, "/v2/a/b/manifests/x?y=z");
     let request = request.header("user-agent", "docker/28").header("x-forwarded-for", "10.1.2.3");
     request.send().await;
-    let event = request_event(&sink).await;
     let host = server.address.to_string();
+    let event = request_event(sink, &host, "/v2/a/b/manifests/x?y=z").await;
     for (field, expected) in [
         ("level", "INFO"),
         ("message", "response completed with error"),
@@ -112,15 +114,16 @@ async fn an_event_for_each_request_with_distribution_s_names() {
     assert!(event["http.response.duration"].is_string());
 
     let digest = sha256(b"x").to_string();
-    server.head(&format!("/v2/a/blobs/{digest}")).await;
-    let event = request_event(&sink).await;
+    let target = format!("/v2/a/blobs/{digest}");
+    server.head(&target).await;
+    let event = request_event(sink, &host, &target).await;
     assert_eq!(
         (&event["vars.digest"], &event["http.response.written"]),
         (&digest.into(), &0.into())
     );
 
     server.get("/v2/").await;
-    let event = request_event(&sink).await;
+    let event = request_event(sink, &host, "/v2/").await;
     assert_eq!(
         (&event["level"], &event["message"]),
         (&"INFO".into(), &"response completed".into())
@@ -129,7 +132,7 @@ async fn an_event_for_each_request_with_distribution_s_names() {
 
     driver.set(Trap::Fail);
     server.get("/v2/a/manifests/x").await;
-    let event = request_event(&sink).await;
+    let event = request_event(sink, &host, "/v2/a/manifests/x").await;
     assert_eq!(event["level"], "ERROR");
     assert_eq!(event["err.code"], "unknown");
 }
