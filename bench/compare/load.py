@@ -37,7 +37,7 @@ def _check(server, answer):
 
 
 def _wrk(server, answer, sizes, length):
-    command = ["wrk", "-t1", f"-c{sizes.connections}", f"-d{sizes.request_secs:g}s", "-s", _SCRIPT]
+    command = ["wrk", "-t1", f"-c{sizes.connections}", f"-d{sizes.request_secs}s", "-s", _SCRIPT]
     command += ["--timeout", f"{WRK_TIMEOUT_SECS}s"]
     for name, value in answer.headers:
         command += ["-H", f"{name}: {value}"]

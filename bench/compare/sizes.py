@@ -22,7 +22,7 @@ class Sizes:
     gets_each: int = 2
     # Small requests: connections held open by one load thread, for so long.
     connections: int = 16
-    request_secs: float = 4
+    request_secs: int = 4
     tags: int = 2000
     page: int = 100
     repositories: int = 200
