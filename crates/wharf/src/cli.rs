@@ -6,12 +6,12 @@ use clap::{Parser, Subcommand};
 
 /// A container and OCI registry, in place of CNCF Distribution's `registry`.
 #[derive(Debug, Parser)]
-#[command(name = "wharf", version, disable_help_subcommand = false, arg_required_else_help = true)]
+#[command(name = "wharf", version, disable_version_flag = true, arg_required_else_help = true)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
-    /// Print the version. Distribution's short form; `-V` does the same.
-    #[arg(short = 'v', action = clap::ArgAction::Version)]
+    /// Print the version.
+    #[arg(short = 'v', visible_short_alias = 'V', long, action = clap::ArgAction::Version)]
     version: Option<bool>,
 }
 
