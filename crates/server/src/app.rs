@@ -15,6 +15,7 @@ use serde_json::json;
 use tokio_util::task::TaskTracker;
 
 use crate::access_log::AccessLog;
+use crate::body::RequestBody;
 use crate::error::{ApiError, LoggedError};
 use crate::exchange::{Call, Peer, Record};
 use crate::health::Health;
@@ -98,6 +99,7 @@ impl App {
     ) -> Response {
         let started = Instant::now();
         let (parts, body) = request.into_parts();
+        let body = RequestBody::new(body, parts.version);
         let parsed = Route::parse(parts.uri.path(), self.options.prefix.as_str());
         let (route, no_route) = match parsed {
             Ok(route) => (Some(route), None),
@@ -158,7 +160,7 @@ impl App {
 async fn api(
     call: &Arc<Call>,
     no_route: Option<NoRoute>,
-    body: Incoming,
+    body: RequestBody,
 ) -> Result<Response, ApiError> {
     if call.parts.uri.path_and_query().is_some_and(|p| p.as_str().len() > REQUEST_TARGET_BYTES_MAX)
     {
@@ -222,7 +224,7 @@ fn is_write(method: &Method) -> bool {
 /// Runs the handler. A panic is the end of its request and of nothing else. A request that changes
 /// something runs in a task of its own, so that it is never cut off between two steps because its
 /// client went away.
-async fn run(call: &Arc<Call>, body: Incoming) -> Result<Response, ApiError> {
+async fn run(call: &Arc<Call>, body: RequestBody) -> Result<Response, ApiError> {
     let finished = if is_write(&call.parts.method) {
         let call = Arc::clone(call);
         let tracker = call.app.writes.clone();

@@ -6,13 +6,70 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, TryStreamExt as _};
-use http_body::Body as _;
+use http_body::{Body as _, Frame};
+use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use registry::BodyError;
 use tokio::time::{Instant, Sleep};
 
+use crate::limits::{LINGER_BYTES_MAX, LINGER_TIMEOUT};
+
+/// A request's body as it came.
+///
+/// What is left of it when it is dropped is, with HTTP/2, still taken for a while: to drop it would
+/// reset the stream, and there are clients (curl 7.88) that then don't read the answer which says
+/// why their request was refused. With HTTP/1 that is the connection's business.
+pub(crate) struct RequestBody {
+    body: Option<Incoming>,
+    lingers: bool,
+}
+
+impl RequestBody {
+    /// The body of a request of this version of HTTP.
+    pub(crate) fn new(body: Incoming, version: http::Version) -> Self {
+        Self { body: Some(body), lingers: version == http::Version::HTTP_2 }
+    }
+
+    /// The next piece. Once the body has ended, well or not, there is nothing left to take.
+    fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let Some(body) = &mut self.body else { return Poll::Ready(None) };
+        let outcome = ready!(Pin::new(body).poll_frame(cx));
+        if !matches!(outcome, Some(Ok(_))) {
+            self.body = None;
+        }
+        Poll::Ready(outcome)
+    }
+}
+
+impl Drop for RequestBody {
+    fn drop(&mut self) {
+        let Some(body) = self.body.take().filter(|body| self.lingers && !body.is_end_stream())
+        else {
+            return;
+        };
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(tokio::time::timeout(LINGER_TIMEOUT, discard(body)));
+        }
+    }
+}
+
+/// Takes what still comes, within bounds.
+async fn discard(mut body: Incoming) {
+    let mut left = LINGER_BYTES_MAX;
+    while let Some(Ok(frame)) = body.frame().await {
+        let size_bytes = frame.data_ref().map_or(0, |data| data.len() as u64);
+        if size_bytes >= left {
+            return;
+        }
+        left -= size_bytes;
+    }
+}
+
 /// A request's body as the domain takes it. Fails when nothing has come for `idle`.
-pub(crate) fn incoming(body: Incoming, idle: Duration) -> registry::Body {
+pub(crate) fn incoming(body: RequestBody, idle: Duration) -> registry::Body {
     Box::pin(IncomingBody { body, idle, timer: Box::pin(tokio::time::sleep(idle)), waiting: true })
 }
 
@@ -41,7 +98,7 @@ pub(crate) async fn collect(
 }
 
 struct IncomingBody {
-    body: Incoming,
+    body: RequestBody,
     idle: Duration,
     timer: Pin<Box<Sleep>>,
     /// Whether the timer has been running since the last piece.
@@ -54,7 +111,7 @@ impl Stream for IncomingBody {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
         loop {
-            match Pin::new(&mut this.body).poll_frame(cx) {
+            match this.body.poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) => {
                     this.waiting = false;
                     match frame.into_data() {

@@ -2,8 +2,8 @@
 //! back into a response; nothing is decided here that the domain could decide.
 
 use http::Method;
-use hyper::body::Incoming;
 
+use crate::body::RequestBody;
 use crate::error::ApiError;
 use crate::exchange::Call;
 use crate::response::{self, Response};
@@ -19,7 +19,7 @@ mod uploads;
 
 /// Hands a request to its endpoint. It has passed the gate, so its method is one that the endpoint
 /// has.
-pub(crate) async fn dispatch(call: &Call, body: Incoming) -> Result<Response, ApiError> {
+pub(crate) async fn dispatch(call: &Call, body: RequestBody) -> Result<Response, ApiError> {
     let Some(route) = &call.route else { return Err(ApiError::no_such_endpoint()) };
     let method = &call.parts.method;
     match route {

@@ -2,13 +2,13 @@
 
 use http::StatusCode;
 use http::header::{self, HeaderValue};
-use hyper::body::Incoming;
 use oci::{
     Descriptor, Digest, ErrorCode, Manifest, ManifestKind, MediaType, Reference, RepositoryName,
     Tag,
 };
 use registry::{BodyError, ManifestPush, StoredManifest};
 
+use crate::body::RequestBody;
 use crate::error::{self, ApiError};
 use crate::exchange::Call;
 use crate::limits::{MANIFEST_SIZE_BYTES_MAX, TAG_PARAMETERS_MAX};
@@ -93,7 +93,7 @@ pub(super) async fn put(
     call: &Call,
     name: &RepositoryName,
     reference: &Reference,
-    body: Incoming,
+    body: RequestBody,
 ) -> Result<Response, ApiError> {
     let content_type = call.header(&header::CONTENT_TYPE).unwrap_or_default();
     let media_type = MediaType::from_content_type(content_type).ok_or_else(|| {

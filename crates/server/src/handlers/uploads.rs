@@ -2,10 +2,10 @@
 
 use http::StatusCode;
 use http::header::{self, HeaderMap};
-use hyper::body::Incoming;
 use oci::{Algorithm, Digest, ErrorCode, RepositoryName};
 use registry::{Chunk, UploadId, UploadStatus};
 
+use crate::body::RequestBody;
 use crate::content_range::parse_chunk_range;
 use crate::error::ApiError;
 use crate::exchange::Call;
@@ -17,7 +17,7 @@ use crate::{body, headers};
 pub(super) async fn start(
     call: &Call,
     name: &RepositoryName,
-    body: Incoming,
+    body: RequestBody,
 ) -> Result<Response, ApiError> {
     let query = call.query();
     if let Some(mount) = query.get_filled("mount") {
@@ -100,7 +100,7 @@ pub(super) async fn append(
     call: &Call,
     name: &RepositoryName,
     id: &UploadId,
-    body: Incoming,
+    body: RequestBody,
 ) -> Result<Response, ApiError> {
     let outcome = match chunk(call, body) {
         Ok(chunk) => call.app.registry.append_upload(name, id, chunk).await.map_err(ApiError::from),
@@ -117,7 +117,7 @@ pub(super) async fn commit(
     call: &Call,
     name: &RepositoryName,
     id: &UploadId,
-    body: Incoming,
+    body: RequestBody,
 ) -> Result<Response, ApiError> {
     let text = call.query().get_filled("digest");
     let text = text.ok_or_else(|| ApiError::digest_invalid("digest missing"))?;
@@ -150,7 +150,7 @@ pub(super) async fn cancel(
 
 /// The body and what its headers say. Its `Content-Type` says nothing: curl's default would be a
 /// form, and it is a blob all the same.
-fn chunk(call: &Call, body: Incoming) -> Result<Chunk, ApiError> {
+fn chunk(call: &Call, body: RequestBody) -> Result<Chunk, ApiError> {
     let content_length = call.content_length();
     // An empty body covers no range, and none can be written for it.
     let header = call.header(&header::CONTENT_RANGE).filter(|_| content_length != Some(0));

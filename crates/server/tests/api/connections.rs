@@ -1,10 +1,13 @@
 //! Connections: HTTP/2, unix sockets, limits, and the end of it all.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Empty, Full};
+use futures_util::StreamExt as _;
+use http_body::Frame;
+use http_body_util::{BodyExt as _, Empty, Full, StreamBody};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use server::{Drained, ListenAddress, Listener};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -26,6 +29,33 @@ async fn http2_by_prior_knowledge_when_enabled() {
     assert!(reply.header("location").starts_with("http://r.example.com/v2/"), "{reply:?}");
     // HTTP/1 goes on working beside it.
     assert_eq!(server.get(&reply.location()).await.text(), "abc");
+}
+
+#[tokio::test]
+async fn a_refused_upload_is_taken_to_its_end_with_http2() {
+    let server = TestServer::builder().options(|o| o.h2c_enabled = true).start().await;
+    let socket = TokioIo::new(server.connect().await);
+    let handshake = hyper::client::conn::http2::handshake(TokioExecutor::new(), socket).await;
+    let (mut sender, connection) = handshake.unwrap();
+    tokio::spawn(connection);
+    // More than fits into the stream's window.
+    let taken = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&taken);
+    let pieces = futures_util::stream::iter(0..64).map(move |_| {
+        counter.fetch_add(1, Ordering::SeqCst);
+        Ok::<_, std::convert::Infallible>(Frame::data(Bytes::from(vec![0; 128 << 10])))
+    });
+    let target = "http://x/v2/a/blobs/uploads/gone";
+    let request = http::Request::patch(target).body(StreamBody::new(pieces)).unwrap();
+    let reply = Reply::read(sender.send_request(request).await.unwrap()).await;
+    reply.assert_error(404, "BLOB_UPLOAD_UNKNOWN");
+    for _ in 0..200 {
+        if taken.load(Ordering::SeqCst) == 64 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("the stream was reset after {} of 64 pieces", taken.load(Ordering::SeqCst));
 }
 
 #[tokio::test]
