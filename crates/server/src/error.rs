@@ -173,6 +173,7 @@ impl From<Error> for ApiError {
             Error::ManifestReferences(faults) => from_faults(faults),
             Error::Denied(_) => api(StatusCode::FORBIDDEN, C::Denied),
             Error::Body(error) => from_body(&error, C::BlobUploadInvalid),
+            Error::Corrupt { .. } => api(StatusCode::INTERNAL_SERVER_ERROR, C::Unknown),
             Error::Storage(error) => from_storage(&error),
             // The enum is open for later additions; what is not known here is no fault of the
             // client's.
@@ -256,6 +257,7 @@ mod tests {
             (Error::ManifestReferences(vec![fault("d", true)]), 400, "MANIFEST_BLOB_UNKNOWN"),
             (Error::ManifestReferences(vec![fault("d", false)]), 400, "MANIFEST_INVALID"),
             (Error::Denied("no".into()), 403, "DENIED"),
+            (Error::Corrupt { digest, actual: digest }, 500, "UNKNOWN"),
             (Error::Body(BodyError::Idle(5)), 408, "BLOB_UPLOAD_INVALID"),
             (Error::Body(BodyError::Disconnected("x".into())), 499, "BLOB_UPLOAD_INVALID"),
             (Error::Body(BodyError::TooLarge { limit_bytes: 1 }), 413, "BLOB_UPLOAD_INVALID"),

@@ -69,6 +69,7 @@ pub(crate) fn server(config: &Config) -> anyhow::Result<ServerOptions> {
         delete_enabled: config.storage.delete_enabled,
         catalog_entries_max: usize::try_from(config.catalog.max_entries).unwrap_or(usize::MAX),
         tags_max: usize::try_from(config.tags.max_tags).unwrap_or(usize::MAX),
+        chunk_min_length_bytes: http.chunk_min_length_bytes,
         h2c_enabled: http.h2c,
         http2_disabled: !http.http2,
         drain_timeout: http.drain_timeout,

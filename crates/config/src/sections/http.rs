@@ -27,6 +27,11 @@ pub(crate) static SECTION: Section = Section::new(&[
         "How long running requests may go on after SIGTERM; 0 ends them at once.",
     )
     .default("0s"),
+    schema::count(
+        "chunkminlength",
+        "Sent as `OCI-Chunk-Min-Length`: the size in bytes below which clients shall not cut their chunks, for proxies in front that slow down many small ones. Smaller chunks are taken all the same. 0 sends nothing. Not in Distribution.",
+    )
+    .default("0"),
     schema::section("tls", &TLS, "HTTPS."),
     schema::headers("headers", false, "Headers added to every routed response."),
     schema::section("debug", &DEBUG, "A second, plain listener for health and metrics."),
@@ -153,6 +158,8 @@ pub struct Http {
     pub relative_urls: bool,
     /// How long running requests may go on after SIGTERM.
     pub drain_timeout: Duration,
+    /// `OCI-Chunk-Min-Length`, in bytes; none sends nothing.
+    pub chunk_min_length_bytes: Option<u64>,
     /// HTTPS.
     pub tls: Tls,
     /// Headers of every routed response, in the order and case of the file.
@@ -214,6 +221,7 @@ pub(crate) fn read(http: Reader<'_>) -> Http {
         secret: http.secret("secret"),
         relative_urls: http.boolean("relativeurls"),
         drain_timeout: http.duration("draintimeout"),
+        chunk_min_length_bytes: Some(http.count("chunkminlength")).filter(|n| *n > 0),
         tls: read_tls(http.section("tls")),
         headers: http.headers("headers"),
         debug: debug.set_text("addr").and_then(|addr| Listen::parse_tcp(&addr).ok()),
