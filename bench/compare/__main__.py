@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 
 from . import memory, process, servers
 from .cases import all_cases
@@ -145,8 +146,10 @@ class Run:
         for number in range(self.store.sizes.rounds):
             shift = number % len(able) if able else 0
             for server in able[shift:] + able[:shift]:
-                process.wait_until_quiet(server.pid)
-                sample = self.attempt(server, case.key, lambda s=server: case.run(s, self.store))
+                def once(server=server):
+                    process.wait_until_quiet(server.pid)
+                    return case.run(server, self.store)
+                sample = self.attempt(server, case.key, once)
                 if sample:
                     sample.load_average = os.getloadavg()[0]
                     self.report.add(case, server.name, sample)
@@ -169,10 +172,14 @@ class Run:
             figures = self.report.memory[server.name]
             if server.takes_pushes:
                 say(f"memory of {server.name}")
-                figures.update(self.attempt(server, "memory", lambda s=server: memory.under_pushes(s, self.store)) or {})
-            process.wait_until_quiet(server.pid)
-            figures["after_kib"] = process.resident_kib(server.pid)
+                peak = self.attempt(server, "memory", lambda s=server: memory.under_pushes(s, self.store))
+                figures.update(peak or {})
+        if "memory" in stages:
+            time.sleep(memory.REST_SECS)
         for server in self.servers:
+            if "memory" in stages:
+                after = self.attempt(server, "memory", lambda s=server: process.resident_kib(s.pid))
+                self.report.memory[server.name]["after_kib"] = after
             if "start" in stages and isinstance(server, servers.Program):
                 millis = self.attempt(
                     server, "start", lambda s=server: memory.start_millis(s, self.store.sizes.starts))

@@ -52,7 +52,7 @@ def push_small(server, store):
         return lambda: [push.timed(lambda: push.small_blob(connection, "bench/small", data, digest))
                         for data, digest in batches[number]]
 
-    return _pushed(server, sizes, client, "blobs", [batch[-1] for batch in batches], "bench/small")
+    return _pushed(server, client, "bench/small/blobs", batches)
 
 
 def put_manifest(server, store):
@@ -67,21 +67,23 @@ def put_manifest(server, store):
         return lambda: [push.timed(lambda: push.manifest(connection, "bench/put", digest[7:47], data, digest))
                         for data, digest in batches[number]]
 
-    return _pushed(server, sizes, client, "manifests", [batch[-1] for batch in batches], "bench/put")
+    return _pushed(server, client, "bench/put/manifests", batches)
 
 
-def _pushed(server, sizes, client, kind, sample, repository):
+def _pushed(server, client, place, batches):
+    """One client a batch; the last of each batch must be there afterwards, byte for byte."""
     cpu = process.cpu_secs(server.pid)
-    outcome = crew.run(sizes.small_clients, client)
+    outcome = crew.run(len(batches), client)
     cpu = process.cpu_secs(server.pid) - cpu
     connection = server.connect()
-    for data, digest in sample:
-        answer = connection.request("GET", f"/v2/{repository}/{kind}/{digest}", (ACCEPT,))
+    for data, digest in (batch[-1] for batch in batches):
+        answer = connection.request("GET", f"/v2/{place}/{digest}", (ACCEPT,))
         if answer.status != 200 or answer.body != data:
             raise WrongAnswer(f"{digest} was acknowledged, and now: {answer.status}, {len(answer.body)} bytes")
     connection.close()
     latencies = [latency for result in outcome.results for latency in result]
-    return _sample(outcome, len(latencies), sum(len(data) for data, _ in sample), cpu, latencies)
+    size_bytes = sum(len(data) for batch in batches for data, _ in batch)
+    return _sample(outcome, len(latencies), size_bytes, cpu, latencies)
 
 
 def get_large(server, store):

@@ -21,7 +21,8 @@ class Answer:
         answer = expect(connection.request(self.method, self.target, self.headers), 200, what)
         if self.method == "HEAD":
             if answer.headers.get("content-length") != str(self.length):
-                raise WrongAnswer(f"{what}: Content-Length is {answer.headers.get('content-length')}, not {self.length}")
+                got = answer.headers.get("content-length")
+                raise WrongAnswer(f"{what}: Content-Length is {got}, not {self.length}")
         elif self.digest and digest_of(answer.body) != self.digest:
             raise WrongAnswer(f"{what}: {len(answer.body)} bytes that are not those of {self.digest}")
         return answer

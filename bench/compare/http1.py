@@ -65,8 +65,9 @@ class Connection:
         """GETs a body of a known length. With a digest the body is hashed; without, the kernel throws it away."""
         self._send_head("GET", target, (), 0)
         status, headers = self._read_head()
-        if status != 200 or headers.get("content-length") != str(length):
-            raise WrongAnswer(f"GET {target}: {status} with Content-Length {headers.get('content-length')}, not {length}")
+        announced = headers.get("content-length")
+        if status != 200 or announced != str(length):
+            raise WrongAnswer(f"GET {target}: {status} with Content-Length {announced}, not {length}")
         state = hashlib.sha256(self._rest)
         left = length - len(self._rest)
         self._rest = b""

@@ -6,6 +6,8 @@ from . import crew, process, push
 from .sample import percentile
 
 IDLE_SECS = 2
+# After the load: longer than idle threads are kept, ten seconds in wharf's runtime.
+REST_SECS = 12
 
 
 def idle_kib(server):

@@ -80,7 +80,7 @@ class Report:
         clients, size = self.facts["sizes"]["memory_clients"], self.facts["sizes"]["large_bytes"] >> 20
         lines = [
             ("resident, idle after the start", "idle_kib"),
-            ("resident, after the run", "after_kib"),
+            ("resident, 12 s after the run", "after_kib"),
             (f"peak while {clients} clients push {size} MiB each", "peak_kib"),
         ]
         for title, key in lines:
