@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::descriptor::null_as_default;
+use crate::descriptor::{null_as_default, null_counts};
 use crate::{Descriptor, Digest, DigestError, MediaType, sniff_media_type};
 
 /// A manifest as far as a registry understands it.
@@ -46,7 +46,8 @@ struct Raw {
     artifact_type: Option<String>,
     config: Option<Descriptor>,
     layers: Option<Vec<Descriptor>>,
-    manifests: Option<Vec<Descriptor>>,
+    #[serde(default, deserialize_with = "null_counts")]
+    manifests: Option<Option<Vec<Descriptor>>>,
     subject: Option<Descriptor>,
     #[serde(default, deserialize_with = "null_as_default")]
     annotations: Map<String, Value>,
@@ -83,6 +84,10 @@ impl Manifest {
         if let Some((field, _)) = forbidden.into_iter().find(|(_, present)| *present) {
             return Err(ManifestError::ForbiddenField { media_type: media_type.as_str(), field });
         }
+        // Without it and without "mediaType" nobody could tell later that this is an index.
+        if media_type.is_index() && raw.manifests.is_none() {
+            return Err(ManifestError::ManifestsMissing);
+        }
         Self::build(media_type, raw)?.check_digests()
     }
 
@@ -99,7 +104,7 @@ impl Manifest {
 
     fn build(media_type: MediaType, raw: Raw) -> Result<Self, ManifestError> {
         let kind = if media_type.is_index() {
-            ManifestKind::Index { manifests: raw.manifests.unwrap_or_default() }
+            ManifestKind::Index { manifests: raw.manifests.flatten().unwrap_or_default() }
         } else {
             ManifestKind::Image {
                 config: raw.config.ok_or(ManifestError::ConfigMissing)?,
@@ -201,6 +206,9 @@ pub enum ManifestError {
     /// An image manifest without configuration.
     #[error("the field \"config\" is missing")]
     ConfigMissing,
+    /// An index must have its list, which may be empty or `null` (image-spec, "Image Index").
+    #[error("the field \"manifests\" is missing")]
+    ManifestsMissing,
     /// A descriptor whose digest is malformed.
     #[error("a descriptor has the digest \"{text}\": {reason}")]
     Digest {
@@ -268,6 +276,9 @@ mod tests {
             (DockerManifest, format!(r#"{{"schemaVersion":2,{config}}}"#), Err("must have it")),
             (DockerManifest, format!(r#"{{"schemaVersion":2,"mediaType":"$T",{config}}}"#), Ok(1)),
             (OciIndex, r#"{"schemaVersion":2,"manifests":[]}"#.into(), Ok(0)),
+            // As Go writes an index of nothing.
+            (OciIndex, r#"{"schemaVersion":2,"manifests":null}"#.into(), Ok(0)),
+            (OciIndex, r#"{"schemaVersion":2}"#.into(), Err("\"manifests\" is missing")),
             (OciIndex, r#"{"schemaVersion":2,"manifests":[{"digest":"$D"}]}"#.into(), Ok(1)),
             (OciIndex, r#"{"schemaVersion":2,"manifests":[],"layers":[]}"#.into(), Err("must not")),
             (

@@ -63,7 +63,9 @@ pub fn sniff_media_type(content: &[u8]) -> Option<MediaType> {
     struct Shape {
         schema_version: Option<i64>,
         media_type: Option<String>,
-        manifests: Option<serde::de::IgnoredAny>,
+        // Present, be it `null`, as Go writes an empty list.
+        #[serde(default, deserialize_with = "crate::descriptor::null_counts")]
+        manifests: Option<Option<serde::de::IgnoredAny>>,
     }
     let shape: Shape = serde_json::from_slice(content).ok()?;
     if shape.schema_version == Some(1) {
@@ -94,6 +96,7 @@ mod tests {
         for (content, expected) in [
             (docker.as_str(), Some(MediaType::DockerManifest)),
             (r#"{"schemaVersion":2,"manifests":[]}"#, Some(MediaType::OciIndex)),
+            (r#"{"schemaVersion":2,"manifests":null}"#, Some(MediaType::OciIndex)),
             (r#"{"schemaVersion":2,"config":{},"layers":[]}"#, Some(MediaType::OciManifest)),
             (r#"{"schemaVersion":1,"name":"x"}"#, Some(MediaType::DockerSchema1)),
             ("\u{1f}\u{8b}not json", None),
