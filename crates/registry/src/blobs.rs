@@ -90,6 +90,7 @@ impl Registry {
             None => self.find_blob(digest).await?,
         };
         if let Some(canonical) = canonical {
+            self.driver.settle(&layout::blob_data(&canonical)).await?;
             self.link_blob(name, &canonical, digest).await?;
         }
         Ok(canonical)

@@ -30,14 +30,14 @@ pub(crate) async fn read(
 }
 
 /// Writes a link, without a newline as Distribution does. One that is there and right is left
-/// alone, which saves two fsyncs on every repeated push.
+/// alone, once it is certain to be durable, which saves two fsyncs on every repeated push.
 pub(crate) async fn write(
     driver: &dyn Driver,
     path: &StoragePath,
     digest: &Digest,
 ) -> Result<(), StorageError> {
     if read(driver, path).await? == Some(*digest) {
-        return Ok(());
+        return driver.settle(path).await;
     }
     driver.put(path, Bytes::from(digest.to_string())).await
 }

@@ -197,7 +197,7 @@ impl Registry {
     async fn store_manifest(&self, canonical: &Digest, content: &Bytes) -> Result<()> {
         let path = layout::blob_data(canonical);
         match self.driver.get(&path, STORED_MANIFEST_BYTES_MAX).await {
-            Ok(stored) if stored == *content => return Ok(()),
+            Ok(stored) if stored == *content => return Ok(self.driver.settle(&path).await?),
             // Absent, or not what its name says: written (again) either way.
             Ok(_) | Err(StorageError::NotFound { .. } | StorageError::TooLarge { .. }) => {}
             Err(error) => return Err(error.into()),

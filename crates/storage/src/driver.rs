@@ -73,6 +73,15 @@ pub trait Driver: fmt::Debug + Send + Sync + 'static {
     /// `NotFound` when there is nothing at `from`.
     async fn publish(&self, from: &StoragePath, to: &StoragePath) -> Result<()>;
 
+    /// Makes sure that a file that is there already is on stable storage, with every directory
+    /// entry that leads to it: another request may have put it there a moment ago and not have
+    /// come to the end of its own syncs, or never come there. Costs next to nothing once it is
+    /// known.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    async fn settle(&self, path: &StoragePath) -> Result<()>;
+
     /// Deletes a file, or a directory with everything below it. A loss of power may undo it.
     ///
     /// # Errors

@@ -280,6 +280,16 @@ impl Driver for Faulty {
         Err(fault.error("publish", to))
     }
 
+    async fn settle(&self, path: &StoragePath) -> Result<()> {
+        let Some(fault) = self.next(true, "sync", path)? else {
+            return self.inner.settle(path).await;
+        };
+        if fault.progress() == Progress::All {
+            self.inner.settle(path).await?;
+        }
+        Err(fault.error("sync", path))
+    }
+
     async fn delete(&self, path: &StoragePath) -> Result<()> {
         let Some(fault) = self.next(true, "delete", path)? else {
             return self.inner.delete(path).await;

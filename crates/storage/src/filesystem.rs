@@ -134,6 +134,14 @@ impl Driver for Filesystem {
             .await
     }
 
+    async fn settle(&self, path: &StoragePath) -> Result<()> {
+        if read::is_settled(&self.volume, path).await? {
+            return Ok(());
+        }
+        let at = path.clone();
+        self.volume.blocking("sync", path, move |volume| write::settle(volume, &at)).await
+    }
+
     async fn delete(&self, path: &StoragePath) -> Result<()> {
         let at = path.clone();
         self.volume.blocking("delete", path, move |volume| directory::delete(volume, &at)).await

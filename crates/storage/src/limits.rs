@@ -41,10 +41,10 @@ pub const RACY_CLOCK: Duration = Duration::from_secs(2);
 /// disk works while the client takes what is there.
 pub const READ_AHEAD_BYTES: u64 = 2 * 1024 * 1024;
 
-/// How many directories a driver remembers as being on stable storage with their names. Each
-/// costs eight bytes and saves a sync per write below it; when they are forgotten, the next write
-/// below each syncs once more.
-pub const DURABLE_DIRECTORIES: usize = 16 * 1024;
+/// How many directories and files a driver remembers as being on stable storage with their names.
+/// Each costs eight bytes and saves a sync; when they are forgotten, the next write below each
+/// directory, and the next who finds a file in place, syncs once more.
+pub const DURABLE_PATHS: usize = 32 * 1024;
 
 /// From which size on a deleted file is not closed for the last time on an async worker, in
 /// bytes. Freeing the blocks of a smaller one takes microseconds.

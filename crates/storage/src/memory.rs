@@ -106,6 +106,13 @@ impl Driver for Memory {
         Ok(())
     }
 
+    async fn settle(&self, path: &StoragePath) -> Result<()> {
+        match self.stat(path).await?.kind {
+            crate::EntryKind::File => Ok(()),
+            crate::EntryKind::Directory => Err(StorageError::NotFound { path: path.clone() }),
+        }
+    }
+
     async fn delete(&self, path: &StoragePath) -> Result<()> {
         if path.is_root() {
             return Err(StorageError::root_is_fixed("delete"));

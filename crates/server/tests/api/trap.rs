@@ -85,6 +85,11 @@ impl Driver for Trapped {
         self.inner.publish(from, to).await
     }
 
+    async fn settle(&self, path: &StoragePath) -> Result<()> {
+        self.spring(path, true)?;
+        self.inner.settle(path).await
+    }
+
     async fn delete(&self, path: &StoragePath) -> Result<()> {
         self.spring(path, true)?;
         self.inner.delete(path).await

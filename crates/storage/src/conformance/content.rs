@@ -30,6 +30,7 @@ pub async fn content_is_replaced(driver: Arc<dyn Driver>) {
         driver.put_unsynced(&at, pattern(length + 1)).await.unwrap();
         assert_eq!(driver.get(&at, 1001).await.unwrap(), pattern(length + 1));
         driver.put(&at, pattern(length)).await.unwrap();
+        driver.settle(&at).await.unwrap();
         assert_eq!(driver.get(&at, 1000).await.unwrap(), pattern(length));
         assert_eq!(driver.open(&at).await.unwrap().size_bytes(), length as u64);
         assert_eq!(super::names(&driver, "/a").await, ["file"]);

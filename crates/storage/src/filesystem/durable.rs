@@ -4,16 +4,19 @@
 //! directories that this operation made is not enough: of two requests that write below a new
 //! directory, the one that did not make it may be the first to finish. So a driver remembers
 //! which directories it has seen durable since it started, and whoever writes below any other
-//! one syncs that one's name first.
+//! one syncs that one's name first. Files are remembered too, so that finding one in place costs a
+//! sync only once.
 
 use std::collections::HashSet;
+use std::fs::Metadata;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::disk::Disk;
-use crate::limits::DURABLE_DIRECTORIES;
+use crate::limits::DURABLE_PATHS;
 
 #[derive(Debug)]
 pub(super) struct DurableDirectories {
@@ -54,6 +57,30 @@ impl DurableDirectories {
         }
     }
 
+    /// Whether this content is known to lie under this name on stable storage.
+    pub(super) fn knows_file(&self, path: &Path, file: &Metadata) -> bool {
+        self.known().contains(&self.file_hash(path, file))
+    }
+
+    /// Notes that it does.
+    pub(super) fn remember_file(&self, path: &Path, file: &Metadata) {
+        self.remember(self.file_hash(path, file));
+    }
+
+    /// A file that replaces another one is another file, also when it gets the other's inode.
+    fn file_hash(&self, path: &Path, file: &Metadata) -> u64 {
+        let changed = (file.mtime(), file.mtime_nsec(), file.size());
+        self.hasher.hash_one((path, file.dev(), file.ino(), changed))
+    }
+
+    fn remember(&self, hash: u64) {
+        let mut known = self.known();
+        if known.len() >= DURABLE_PATHS {
+            known.clear();
+        }
+        known.insert(hash);
+    }
+
     /// Brings the names in a directory to stable storage, and its own name and those of the
     /// directories above it where they may not be there yet.
     pub(super) fn settle(&self, disk: &dyn Disk, directory: &Path) -> io::Result<()> {
@@ -64,11 +91,7 @@ impl DurableDirectories {
             let is_known = self.known().contains(&hash);
             if !is_known {
                 disk.sync_directory(above)?;
-                let mut known = self.known();
-                if known.len() >= DURABLE_DIRECTORIES {
-                    known.clear();
-                }
-                known.insert(hash);
+                self.remember(hash);
             }
             below = above;
         }

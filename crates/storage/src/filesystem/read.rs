@@ -79,6 +79,12 @@ pub(super) async fn stat(volume: &Arc<Volume>, path: &StoragePath) -> Result<Sta
     }
 }
 
+/// Whether what lies at a path is known to be on stable storage.
+pub(super) async fn is_settled(volume: &Arc<Volume>, path: &StoragePath) -> Result<bool> {
+    let metadata = look(volume, path, "look at", inline::OPEN_PATH).await?.1;
+    Ok(volume.durable.knows_file(&volume.locate(path), &metadata))
+}
+
 pub(super) async fn listing_version(
     volume: &Arc<Volume>,
     path: &StoragePath,

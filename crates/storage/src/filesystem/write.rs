@@ -44,7 +44,11 @@ pub(super) fn publish(volume: &Volume, from: &StoragePath, to: &StoragePath) -> 
     volume.disk.sync_file(&source, &source_path).map_err(failed)?;
     for round in 0..PARENT_RETRIES {
         match volume.disk.rename(&source_path, &target) {
-            Ok(()) => return volume.durable.settle(&*volume.disk, directory).map_err(failed),
+            Ok(()) => {
+                volume.durable.settle(&*volume.disk, directory).map_err(failed)?;
+                volume.durable.remember_file(&target, &metadata);
+                return Ok(());
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 // Either another request has published it, or the directory isn't there.
                 if !fs::exists(&source_path).map_err(failed)? {
@@ -67,6 +71,22 @@ pub(super) fn publish(volume: &Volume, from: &StoragePath, to: &StoragePath) -> 
     Err(failed(parents_vanish()))
 }
 
+/// Syncs a file that is there already, and the names that lead to it.
+pub(super) fn settle(volume: &Volume, path: &StoragePath) -> Result<()> {
+    let located = volume.locate(path);
+    let directory = parent_of("sync", path, &located)?;
+    let (file, metadata) = inline::open_blocking(&located, inline::OPEN_FILE)
+        .map_err(|error| volume.read_error("sync", path, error))?;
+    if !metadata.is_file() {
+        return Err(volume.wrong_kind(path));
+    }
+    let failed = |error| StorageError::from_write("sync", path, error);
+    volume.disk.sync_file(&file, &located).map_err(failed)?;
+    volume.durable.settle(&*volume.disk, directory).map_err(failed)?;
+    volume.durable.remember_file(&located, &metadata);
+    Ok(())
+}
+
 /// Writes a file beside its target and gives it the target's name, synced before and after.
 fn replace(
     volume: &Volume,
@@ -84,12 +104,17 @@ fn replace(
                 if sync == Sync::Now {
                     volume.disk.sync_file(&file, &temporary)?;
                 }
-                volume.disk.rename(&temporary, target)
+                volume.disk.rename(&temporary, target)?;
+                file.metadata()
             },
         );
         match renamed {
-            Ok(()) if sync == Sync::Later => return Ok(()),
-            Ok(()) => return volume.durable.settle(&*volume.disk, directory),
+            Ok(_) if sync == Sync::Later => return Ok(()),
+            Ok(metadata) => {
+                volume.durable.settle(&*volume.disk, directory)?;
+                volume.durable.remember_file(target, &metadata);
+                return Ok(());
+            }
             // The directory was never there, or was deleted with the file in it.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 volume.make_directories(directory, round)?;

@@ -98,6 +98,31 @@ async fn put_syncs_content_then_names_then_new_directories() {
 }
 
 #[tokio::test]
+async fn settling_syncs_what_this_process_has_not_synced_yet_and_that_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let (driver, disk) = watched(directory.path(), None);
+    // Another process, or a request that was cut off between its rename and its syncs.
+    fs::create_dir(directory.path().join("a")).unwrap();
+    fs::write(directory.path().join("a/link"), "xyz").unwrap();
+    driver.settle(&path("/a/link")).await.unwrap();
+    assert_eq!(disk.take(), ["sync(3) a/link", "sync a", "sync ."]);
+    driver.settle(&path("/a/link")).await.unwrap();
+    assert_eq!(disk.take(), [""; 0]);
+    // What this process has put durably needs nothing; what replaces it does.
+    driver.put(&path("/a/link"), Bytes::from_static(b"x")).await.unwrap();
+    disk.take();
+    driver.settle(&path("/a/link")).await.unwrap();
+    assert_eq!(disk.take(), [""; 0]);
+    fs::write(directory.path().join("a/new"), "wxyz").unwrap();
+    fs::rename(directory.path().join("a/new"), directory.path().join("a/link")).unwrap();
+    driver.settle(&path("/a/link")).await.unwrap();
+    assert_eq!(disk.take(), ["sync(4) a/link", "sync a"]);
+    for absent in ["/a/other", "/a"] {
+        assert!(driver.settle(&path(absent)).await.unwrap_err().is_not_found());
+    }
+}
+
+#[tokio::test]
 async fn put_unsynced_replaces_as_a_whole_and_syncs_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let (driver, disk) = watched(directory.path(), None);
