@@ -15,6 +15,10 @@ pub type Body = Pin<Box<dyn Stream<Item = Result<Bytes, BodyError>> + Send>>;
 pub struct Chunk {
     /// Where it belongs, when the client said so.
     pub range: Option<ChunkRange>,
+    /// How many bytes came before it as far as the client knows, when it said so in another way.
+    /// It is what tells a request that was held up, and whose client has gone on since, from the
+    /// next one.
+    pub offset_bytes: Option<u64>,
     /// How many bytes it has, when the client said so.
     pub content_length: Option<u64>,
     /// The bytes.
@@ -25,7 +29,12 @@ impl Chunk {
     /// A chunk with nothing in it.
     #[must_use]
     pub fn empty() -> Self {
-        Self { range: None, content_length: Some(0), body: Box::pin(futures_util::stream::empty()) }
+        Self {
+            range: None,
+            offset_bytes: None,
+            content_length: Some(0),
+            body: Box::pin(futures_util::stream::empty()),
+        }
     }
 }
 
@@ -33,6 +42,7 @@ impl fmt::Debug for Chunk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Chunk")
             .field("range", &self.range)
+            .field("offset_bytes", &self.offset_bytes)
             .field("content_length", &self.content_length)
             .finish_non_exhaustive()
     }

@@ -302,7 +302,9 @@ impl Registry {
     ) -> Result<()> {
         let target = layout::blob_data(canonical);
         match self.driver.stat(&target).await {
-            Ok(stat) if stat.size_bytes == size_bytes => return Ok(()),
+            Ok(stat) if stat.size_bytes == size_bytes => {
+                return Ok(self.driver.settle(&target).await?);
+            }
             Ok(_) | Err(StorageError::NotFound { .. }) => {}
             Err(error) => return Err(error.into()),
         }

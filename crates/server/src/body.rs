@@ -30,6 +30,11 @@ impl RequestBody {
         Self { body: Some(body), lingers: version == http::Version::HTTP_2 }
     }
 
+    /// Its size, in bytes, where that is known beforehand: also 0 for a request that has none.
+    pub(crate) fn size_bytes(&self) -> Option<u64> {
+        self.body.as_ref().map_or(Some(0), |body| body.size_hint().exact())
+    }
+
     /// The next piece. Once the body has ended, well or not, there is nothing left to take.
     fn poll_frame(
         &mut self,

@@ -86,8 +86,9 @@ impl Sink {
     pub(super) async fn take(self, chunk: Chunk) -> (Self, Result<()>) {
         let start = self.size_bytes();
         let expected = chunk.range.map(|r| r.size_bytes());
-        if let Some(range) = chunk.range.filter(|r| r.start != start) {
-            return (self, Err(Error::RangeInvalid { start: range.start, size_bytes: start }));
+        let stated = chunk.range.map(|r| r.start).or(chunk.offset_bytes);
+        if let Some(stated) = stated.filter(|stated| *stated != start) {
+            return (self, Err(Error::RangeInvalid { start: stated, size_bytes: start }));
         }
         if let (Some(expected_bytes), Some(actual_bytes)) = (expected, chunk.content_length)
             && expected_bytes != actual_bytes

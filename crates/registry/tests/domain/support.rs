@@ -33,7 +33,12 @@ pub(crate) fn chunk(content: impl Into<Bytes>) -> Chunk {
 
 /// A chunk of these pieces.
 pub(crate) fn pieces(pieces: Vec<Result<Bytes, BodyError>>) -> Chunk {
-    Chunk { range: None, content_length: None, body: Box::pin(stream::iter(pieces)) }
+    Chunk {
+        range: None,
+        offset_bytes: None,
+        content_length: None,
+        body: Box::pin(stream::iter(pieces)),
+    }
 }
 
 /// Pushes a blob.

@@ -100,6 +100,18 @@ async fn chunks_must_fit() {
 }
 
 #[tokio::test]
+async fn a_request_that_was_held_up_is_not_taken_twice() {
+    let registry = registry();
+    let repo = name("one");
+    let id = registry.start_upload(&repo, None).await.unwrap().id;
+    let at = |offset, content: &'static str| Chunk { offset_bytes: Some(offset), ..chunk(content) };
+    registry.append_upload(&repo, &id, at(0, "hello ")).await.unwrap();
+    let late = registry.append_upload(&repo, &id, at(0, "hello ")).await.unwrap_err();
+    assert!(matches!(late, Error::RangeInvalid { start: 0, size_bytes: 6 }), "{late}");
+    registry.commit_upload(&repo, &id, &sha256(b"hello world"), at(6, "world")).await.unwrap();
+}
+
+#[tokio::test]
 async fn an_oversized_chunk_of_many_batches_is_undone() {
     let registry = registry();
     let repo = name("one");
@@ -159,6 +171,7 @@ async fn one_writer_at_a_time() {
     let (send, receive) = tokio::sync::oneshot::channel::<()>();
     let slow = Chunk {
         range: None,
+        offset_bytes: None,
         content_length: None,
         body: Box::pin(futures_util::stream::once(async move {
             receive.await.ok();

@@ -26,7 +26,7 @@ pub(super) async fn start(
         }
     } else if let Some(text) = query.get_filled("digest") {
         let digest = Digest::parse(&text)?;
-        let chunk = Chunk { range: None, ..chunk(call, body)? };
+        let chunk = Chunk { range: None, offset_bytes: None, ..chunk(call, body)? };
         call.app.registry.put_blob(name, &digest, chunk).await?;
         return Ok(created(call, name, &digest));
     }
@@ -151,7 +151,7 @@ pub(super) async fn cancel(
 /// The body and what its headers say. Its `Content-Type` says nothing: curl's default would be a
 /// form, and it is a blob all the same.
 fn chunk(call: &Call, body: RequestBody) -> Result<Chunk, ApiError> {
-    let content_length = call.content_length();
+    let content_length = body.size_bytes();
     // An empty body covers no range, and none can be written for it.
     let header = call.header(&header::CONTENT_RANGE).filter(|_| content_length != Some(0));
     let range = match header {
@@ -162,7 +162,18 @@ fn chunk(call: &Call, body: RequestBody) -> Result<Chunk, ApiError> {
         })?),
     };
     let body = body::incoming(body, call.app.options.body_idle_timeout);
-    Ok(Chunk { range, content_length, body })
+    Ok(Chunk { range, offset_bytes: stated_offset(call, content_length), content_length, body })
+}
+
+/// Where the session stood when the client was given its `Location`. Without it, a request that was
+/// held up on the way would be appended a second time after its client has given it up and resumed;
+/// Distribution refuses such a request too. It is not looked at when there is nothing to append.
+fn stated_offset(call: &Call, content_length: Option<u64>) -> Option<u64> {
+    if content_length == Some(0) {
+        return None;
+    }
+    let token = StateToken::decode(&call.query().get_filled("_state")?)?;
+    u64::try_from(token.offset).ok()
 }
 
 /// A refused chunk leaves the session as it was; the client is told where to go on.
