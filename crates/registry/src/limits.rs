@@ -25,7 +25,7 @@ pub const REFERRERS_CACHE_BYTES_MAX: u64 = 32 << 20;
 
 /// How much of an upload's body is gathered before it is hashed and written, in bytes. One batch
 /// is being gathered while another is worked on, so an upload holds at most about two of them.
-pub const UPLOAD_BATCH_BYTES: usize = 512 << 10;
+pub const UPLOAD_BATCH_BYTES: usize = 256 << 10;
 
 /// From this size on, an upload's running digest is saved beside it at the end of a chunk. Below
 /// it, reading the data again is cheaper than the write.

@@ -184,12 +184,15 @@ impl Registry {
         self.check_manifest(name, &manifest).await?;
 
         self.store_manifest(&canonical, &content).await?;
-        for link in [&canonical, &digest] {
-            link::write(&*self.driver, &layout::revision_link(name, link), &canonical).await?;
-        }
-        for tag in &tags {
-            self.write_tag(name, tag, &digest).await?;
-        }
+        // The data first and the tags last: a link never leads to what is not there.
+        let revisions = async {
+            for link in [&canonical, &digest] {
+                link::write(&*self.driver, &layout::revision_link(name, link), &canonical).await?;
+            }
+            Ok(())
+        };
+        tokio::try_join!(revisions, self.note_tags(name, &tags, &digest))?;
+        self.point_tags(name, &tags, &digest).await?;
         self.remember_manifest(&canonical, media_type, &content);
         Ok(PushedManifest { digest, subject: manifest.subject_digest(), tags })
     }

@@ -21,15 +21,29 @@ impl Registry {
         })
     }
 
-    /// Makes a tag name a manifest, which must be stored already.
-    pub(crate) async fn write_tag(
+    /// Notes that these tags name a manifest at some time.
+    pub(crate) async fn note_tags(
         &self,
         name: &RepositoryName,
-        tag: &Tag,
+        tags: &[Tag],
         digest: &Digest,
     ) -> Result<()> {
-        link::write(&*self.driver, &layout::tag_index(name, tag, digest), digest).await?;
-        link::write(&*self.driver, &layout::tag_current(name, tag), digest).await?;
+        for tag in tags {
+            link::write(&*self.driver, &layout::tag_index(name, tag, digest), digest).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes these tags name a manifest, which must be stored already.
+    pub(crate) async fn point_tags(
+        &self,
+        name: &RepositoryName,
+        tags: &[Tag],
+        digest: &Digest,
+    ) -> Result<()> {
+        for tag in tags {
+            link::write(&*self.driver, &layout::tag_current(name, tag), digest).await?;
+        }
         Ok(())
     }
 

@@ -14,7 +14,7 @@ pub const REQUEST_TARGET_BYTES_MAX: usize = 16 << 10;
 
 /// Most bytes of an HTTP/1 request's head, and the largest read at once. Bearer tokens with many
 /// scopes reach 16 KiB; the rest is what lets large bodies arrive in few system calls.
-pub const HTTP1_BUFFER_BYTES_MAX: usize = 256 << 10;
+pub const HTTP1_BUFFER_BYTES_MAX: usize = 128 << 10;
 
 /// Most header fields of a request.
 pub const HEADER_FIELDS_MAX: usize = 100;

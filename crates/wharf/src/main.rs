@@ -14,6 +14,12 @@ use clap::Parser as _;
 
 use cli::{Cli, Command, ConfigCommand};
 
+/// Receive buffers are freed by other threads than those that allocated them, which glibc's
+/// allocator answers with memory that grows under many pushes and stays afterwards. See "Memory"
+/// in `docs/performance.md` for what was measured.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Serve { config } => commands::serve::run(config.as_deref()),
