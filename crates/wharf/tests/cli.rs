@@ -4,7 +4,7 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStderr, Command, Output, Stdio};
 
 fn wharf(directory: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_wharf"));
@@ -23,24 +23,32 @@ fn output(directory: &Path, arguments: &[&str], environment: &[(&str, &str)]) ->
     (output, String::from_utf8(text).unwrap())
 }
 
-/// A server that is ended with the test.
+/// A server that is ended with the test. It logs JSON.
 struct Server {
     child: Child,
-    greeting: Vec<String>,
+    log: BufReader<ChildStderr>,
+    /// The line that says where it listens.
+    listening: serde_json::Value,
 }
 
 impl Server {
     fn start(directory: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let mut command = wharf(directory);
         command.arg("serve").args(arguments).envs(environment.iter().copied());
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let lines = BufReader::new(child.stdout.as_mut().unwrap()).lines();
-        let greeting = lines.take(3).map(Result::unwrap).collect();
-        Self { child, greeting }
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap());
+        loop {
+            let mut line = String::new();
+            assert_ne!(log.read_line(&mut line).unwrap(), 0, "it ended before it listened");
+            let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+            if line["msg"].as_str().unwrap().starts_with("listening on ") {
+                return Self { child, log, listening: line };
+            }
+        }
     }
 
-    fn address(&self) -> String {
-        self.greeting[0].rsplit(' ').next().unwrap().to_owned()
+    fn address(&self) -> &str {
+        self.listening["address"].as_str().unwrap()
     }
 
     fn get(&self, path: &str) -> String {
@@ -57,7 +65,7 @@ impl Server {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
         let mut log = String::new();
-        self.child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+        self.log.read_to_string(&mut log).unwrap();
         (self.child.wait().unwrap().code(), log)
     }
 }
@@ -89,10 +97,9 @@ fn serves_says_where_and_stops_in_order() {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("config.yml"), CONFIG).unwrap();
     let server = Server::start(directory.path(), &["config.yml"], &[]);
-    assert!(server.greeting[0].contains("listens on 127.0.0.1:"), "{:?}", server.greeting);
+    assert!(server.address().starts_with("127.0.0.1:"), "{}", server.listening);
     let data = directory.path().canonicalize().unwrap().join("data");
-    assert_eq!(server.greeting[1], format!("data: {}", data.display()));
-    assert!(server.greeting[2].contains("docker push localhost:"), "{:?}", server.greeting);
+    assert_eq!(server.listening["data"], data.display().to_string());
     let answer = server.get("/v2/");
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
     assert!(answer.contains("\r\nDocker-Distribution-Api-Version: registry/2.0\r\n"), "{answer}");
@@ -118,7 +125,7 @@ fn the_environment_overrides_and_names_the_file() {
         ("REGISTRY_HTTP_HEADERS_X-Test", "[from the environment]"),
     ];
     let server = Server::start(directory.path(), &[], &environment);
-    assert!(server.greeting[1].ends_with("/other"), "{:?}", server.greeting);
+    assert!(server.listening["data"].as_str().unwrap().ends_with("/other"));
     let answer = server.get("/v2/");
     assert!(answer.to_lowercase().contains("\r\nx-test: from the environment\r\n"), "{answer}");
     assert!(server.get("/v2/_catalog").contains("{\"repositories\":[]}"));

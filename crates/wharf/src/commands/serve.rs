@@ -1,11 +1,12 @@
 //! `wharf serve`.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use config::{Config, Environment, Listen, Loaded};
+use config::{Config, Environment, Listen, Loaded, Located, locate};
 use registry::Registry;
 use server::{
     AccessLog, App, DebugOptions, Drained, ListenAddress, Listener, StorageCheck, serve,
@@ -34,7 +35,10 @@ pub(crate) fn run(file: Option<&Path>) -> ExitCode {
     if let Err(error) = logging::start(&loaded.config.log) {
         return refuse(format_args!("logging could not be started: {error:#}"));
     }
-    match runtime(&loaded.config).and_then(|runtime| runtime.block_on(serve_until_told(&loaded))) {
+    let is_configured = locate(file, &environment) != Located::None;
+    let served = runtime(&loaded.config)
+        .and_then(|runtime| runtime.block_on(serve_until_told(&loaded, is_configured)));
+    match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => refuse(format_args!("{error:#}")),
     }
@@ -55,7 +59,7 @@ const BLOCKING_THREADS_MIN: usize = 25;
 /// Each waiting thread costs a few pages.
 const BLOCKING_THREADS_MAX: usize = 1024;
 
-async fn serve_until_told(loaded: &Loaded) -> anyhow::Result<()> {
+async fn serve_until_told(loaded: &Loaded, is_configured: bool) -> anyhow::Result<()> {
     let config = &loaded.config;
     for note in &loaded.notes {
         debug!("{note}");
@@ -71,7 +75,7 @@ async fn serve_until_told(loaded: &Loaded) -> anyhow::Result<()> {
     let stop = CancellationToken::new();
     let background = start_background(config, &app, &registry, &stop).await?;
 
-    announce(config, &listener);
+    announce(config, &listener, is_configured);
     // Without systemd there is nobody to tell, which is no error.
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
     let drained = serve(listener, Arc::clone(&app), async {
@@ -157,9 +161,8 @@ async fn start_background(
     Ok(tasks)
 }
 
-/// Says where the registry listens and where its data lies; at a terminal's first try also what
-/// to do next.
-fn announce(config: &Config, listener: &Listener) {
+/// Says where the registry listens and where its data lies.
+fn announce(config: &Config, listener: &Listener, is_configured: bool) {
     let data = data_location(config);
     info!(
         address = %listener,
@@ -167,17 +170,43 @@ fn announce(config: &Config, listener: &Listener) {
         version = env!("CARGO_PKG_VERSION"),
         "listening on {listener}"
     );
-    let Ok(address) = listener.local_address() else { return };
+    // Standard output is the access log's; only somebody who tries wharf out is told what to do.
+    if let (false, Ok(address)) = (is_configured, listener.local_address()) {
+        say(&greeting(address, &data, &config.http.prefix));
+    }
+}
+
+fn greeting(address: SocketAddr, data: &str, prefix: &str) -> String {
     let host = if address.ip().is_unspecified() || address.ip().is_loopback() {
         format!("localhost:{}", address.port())
     } else {
         address.to_string()
     };
-    say(&format!(
+    format!(
         "wharf {version} listens on {address}\n\
          data: {data}\n\
          try:  docker tag alpine {host}{prefix}/alpine && docker push {host}{prefix}/alpine\n",
         version = env!("CARGO_PKG_VERSION"),
-        prefix = config.http.prefix,
-    ));
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_newcomer_is_told_where_and_what_to_try() {
+        for (address, host) in [
+            ("[::]:5000", "localhost:5000"),
+            ("0.0.0.0:5000", "localhost:5000"),
+            ("127.0.0.1:5001", "localhost:5001"),
+            ("192.0.2.7:5000", "192.0.2.7:5000"),
+        ] {
+            let text = greeting(address.parse().unwrap(), "/srv/wharf-data", "");
+            let lines: Vec<_> = text.lines().collect();
+            assert!(lines[0].ends_with(&format!("listens on {address}")), "{text}");
+            assert_eq!(lines[1], "data: /srv/wharf-data");
+            assert!(lines[2].ends_with(&format!("docker push {host}/alpine")), "{text}");
+        }
+    }
 }
