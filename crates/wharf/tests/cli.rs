@@ -36,15 +36,14 @@ impl Server {
         let mut command = wharf(directory);
         command.arg("serve").args(arguments).envs(environment.iter().copied());
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut log = BufReader::new(child.stderr.take().unwrap());
-        loop {
+        let log = BufReader::new(child.stderr.take().unwrap());
+        let mut server = Self { child, log, listening: serde_json::Value::Null };
+        while !server.listening["msg"].as_str().is_some_and(|m| m.starts_with("listening on ")) {
             let mut line = String::new();
-            assert_ne!(log.read_line(&mut line).unwrap(), 0, "it ended before it listened");
-            let line: serde_json::Value = serde_json::from_str(&line).unwrap();
-            if line["msg"].as_str().unwrap().starts_with("listening on ") {
-                return Self { child, log, listening: line };
-            }
+            assert_ne!(server.log.read_line(&mut line).unwrap(), 0, "it ended early");
+            server.listening = serde_json::from_str(&line).unwrap();
         }
+        server
     }
 
     fn address(&self) -> &str {
