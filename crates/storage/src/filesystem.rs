@@ -28,10 +28,12 @@ mod durable;
 mod inline;
 mod parents;
 mod read;
+mod retries;
 mod start;
 mod stream;
 mod volume;
 mod write;
+mod writers;
 
 #[cfg(test)]
 mod tests;

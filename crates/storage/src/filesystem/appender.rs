@@ -4,13 +4,12 @@
 //! volume, other hosts included where the network filesystem carries it. A table in memory keeps
 //! out other requests of this process where a filesystem knows no `flock`.
 
-use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, IoSlice};
 use std::num::NonZeroU64;
 use std::os::unix::fs::MetadataExt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -19,35 +18,13 @@ use rustix::io::Errno;
 use tokio::sync::Mutex;
 
 use super::close::leave_last_close_to_the_pool;
+use super::retries::parents_vanish;
 use super::volume::Volume;
-use super::write::parents_vanish;
+use super::writers::Claim;
 use crate::limits::{APPEND_RETRIES, VECTORED_PIECES, WRITEBACK_BYTES};
 use crate::{Appender, Result, StorageError, StoragePath};
 
 const OPERATION: &str = "append to";
-
-/// The files that this process writes to, by device and inode: names change, these don't.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Writers(Arc<std::sync::Mutex<HashSet<(u64, u64)>>>);
-
-impl Writers {
-    fn claim(&self, file: (u64, u64)) -> Option<Claim> {
-        let mut writers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        writers.insert(file).then(|| Claim { writers: self.clone(), file })
-    }
-}
-
-#[derive(Debug)]
-struct Claim {
-    writers: Writers,
-    file: (u64, u64),
-}
-
-impl Drop for Claim {
-    fn drop(&mut self) {
-        self.writers.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.file);
-    }
-}
 
 /// The open file with its locks. It lives as long as any operation on it runs, even if the
 /// appender is dropped, so that no other writer comes in between.

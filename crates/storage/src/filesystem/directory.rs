@@ -6,8 +6,8 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, SystemTime};
 
+use super::retries::pause_before;
 use super::volume::Volume;
-use super::write::pause_before;
 use crate::limits::{DELETE_RETRIES, RACY_CLOCK};
 use crate::path::{is_component, is_temporary_file};
 use crate::{Entry, EntryKind, Listing, ListingVersion, Result, StorageError, StoragePath};

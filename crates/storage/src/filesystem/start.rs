@@ -10,12 +10,12 @@ use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use super::FilesystemOptions;
-use super::appender::Writers;
 use super::disk::Disk;
 use super::durable::DurableDirectories;
 use super::inline::{self, Inline};
 use super::parents::Parents;
 use super::volume::Volume;
+use super::writers::Writers;
 use crate::limits::MAX_THREADS_MIN;
 
 /// Why a root can't be used.

@@ -8,12 +8,12 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
-use super::appender::Writers;
 use super::disk::Disk;
 use super::durable::DurableDirectories;
 use super::inline::Inline;
 use super::parents::Parents;
-use super::write::pause_before;
+use super::retries::pause_before;
+use super::writers::Writers;
 use crate::{Result, StorageError, StoragePath};
 
 #[derive(Debug)]

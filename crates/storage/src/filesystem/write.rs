@@ -3,14 +3,14 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use bytes::Bytes;
 use uuid::Uuid;
 
 use super::inline;
+use super::retries::parents_vanish;
 use super::volume::Volume;
-use crate::limits::{PARENT_RETRIES, RETRY_PAUSE_MAX};
+use crate::limits::PARENT_RETRIES;
 use crate::{Result, StorageError, StoragePath};
 
 /// Whether what was written may be lost with the power.
@@ -145,16 +145,4 @@ fn parent_of<'a>(
         .parent()
         .filter(|_| !path.is_root())
         .ok_or_else(|| StorageError::root_is_fixed(operation))
-}
-
-/// Waits a little before an operation starts over for the nth time.
-pub(super) fn pause_before(round: u32) {
-    if let Some(step) = round.checked_sub(4) {
-        let pause = Duration::from_micros(50).saturating_mul(1 << step.min(10));
-        std::thread::sleep(pause.min(RETRY_PAUSE_MAX));
-    }
-}
-
-pub(super) fn parents_vanish() -> io::Error {
-    io::Error::other("its directory was deleted again and again while it was being written")
 }
