@@ -58,10 +58,7 @@ impl Registry {
         let canonical = self.linked_blob(name, digest).await?;
         // Without its canonical link a blob is gone under every other digest as well.
         for digest in [&canonical, digest] {
-            match self.driver.delete(&layout::layer_link(name, digest)).await {
-                Ok(()) | Err(StorageError::NotFound { .. }) => {}
-                Err(error) => return Err(error.into()),
-            }
+            self.delete_if_there(&layout::layer_link(name, digest)).await?;
         }
         Ok(())
     }
@@ -103,11 +100,7 @@ impl Registry {
             _ => link::read(&*self.driver, &layout::alias(digest)).await?,
         };
         let Some(canonical) = canonical else { return Ok(None) };
-        match self.driver.stat(&layout::blob_data(&canonical)).await {
-            Ok(_) => Ok(Some(canonical)),
-            Err(StorageError::NotFound { .. }) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
+        Ok(self.is_stored(&canonical).await?.then_some(canonical))
     }
 
     /// Whether a repository has a blob, data included.
@@ -119,31 +112,22 @@ impl Registry {
         }
     }
 
-    /// Follows a repository's link to the canonical digest of a blob.
+    /// The canonical digest of a blob that the repository has.
     async fn linked_blob(&self, name: &RepositoryName, digest: &Digest) -> Result<Digest> {
-        let unknown = || Error::BlobUnknown { name: name.clone(), digest: *digest };
-        let target = link::read(&*self.driver, &layout::layer_link(name, digest)).await?;
-        let target = target.ok_or_else(unknown)?;
-        if target != *digest {
-            let canonical = link::read(&*self.driver, &layout::layer_link(name, &target)).await?;
-            canonical.ok_or_else(unknown)?;
-        }
-        Ok(target)
+        let canonical =
+            link::follow(&*self.driver, digest, |d| layout::layer_link(name, d)).await?;
+        canonical.ok_or_else(|| Error::BlobUnknown { name: name.clone(), digest: *digest })
     }
 
-    /// Links stored data into a repository, under its canonical digest first: a link under another
-    /// one only counts together with it.
+    /// Links stored data into a repository.
     pub(crate) async fn link_blob(
         &self,
         name: &RepositoryName,
         canonical: &Digest,
         requested: &Digest,
     ) -> Result<()> {
-        link::write(&*self.driver, &layout::layer_link(name, canonical), canonical).await?;
-        if requested != canonical {
-            link::write(&*self.driver, &layout::layer_link(name, requested), canonical).await?;
-        }
-        Ok(())
+        let path_of = |d: &Digest| layout::layer_link(name, d);
+        Ok(link::write_all(&*self.driver, canonical, requested, path_of).await?)
     }
 }
 

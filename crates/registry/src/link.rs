@@ -29,6 +29,36 @@ pub(crate) async fn read(
     Ok(digest)
 }
 
+/// Follows a repository's link to the canonical digest of what it stands for, by the paths of its
+/// links. A link under another digest only counts together with the canonical one.
+pub(crate) async fn follow(
+    driver: &dyn Driver,
+    digest: &Digest,
+    path_of: impl Fn(&Digest) -> StoragePath,
+) -> Result<Option<Digest>, StorageError> {
+    let target = read(driver, &path_of(digest)).await?;
+    match target {
+        Some(target) if target != *digest => {
+            Ok(read(driver, &path_of(&target)).await?.map(|_| target))
+        }
+        other => Ok(other),
+    }
+}
+
+/// Links what is stored under its canonical digest into a repository, under that one first.
+pub(crate) async fn write_all(
+    driver: &dyn Driver,
+    canonical: &Digest,
+    requested: &Digest,
+    path_of: impl Fn(&Digest) -> StoragePath,
+) -> Result<(), StorageError> {
+    write(driver, &path_of(canonical), canonical).await?;
+    if requested != canonical {
+        write(driver, &path_of(requested), canonical).await?;
+    }
+    Ok(())
+}
+
 /// Writes a link, without a newline as Distribution does. One that is there and right is left
 /// alone, once it is certain to be durable, which saves two fsyncs on every repeated push.
 pub(crate) async fn write(

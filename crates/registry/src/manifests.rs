@@ -98,11 +98,7 @@ impl Registry {
         digest: &Digest,
     ) -> Result<bool> {
         let Some(canonical) = self.linked_manifest(name, digest).await? else { return Ok(false) };
-        match self.driver.stat(&layout::blob_data(&canonical)).await {
-            Ok(_) => Ok(true),
-            Err(StorageError::NotFound { .. }) => Ok(false),
-            Err(error) => Err(error.into()),
-        }
+        self.is_stored(&canonical).await
     }
 
     /// Follows a repository's link to the canonical digest of a manifest.
@@ -111,15 +107,8 @@ impl Registry {
         name: &RepositoryName,
         digest: &Digest,
     ) -> Result<Option<Digest>> {
-        let target = link::read(&*self.driver, &layout::revision_link(name, digest)).await?;
-        match target {
-            Some(target) if target != *digest => {
-                let canonical =
-                    link::read(&*self.driver, &layout::revision_link(name, &target)).await?;
-                Ok(canonical.map(|_| target))
-            }
-            other => Ok(other),
-        }
+        let path_of = |d: &Digest| layout::revision_link(name, d);
+        Ok(link::follow(&*self.driver, digest, path_of).await?)
     }
 
     /// The bytes of a manifest, checked against their digest when they come from the storage.
@@ -185,14 +174,12 @@ impl Registry {
 
         self.store_manifest(&canonical, &content).await?;
         // The data first and the tags last: a link never leads to what is not there.
-        let revisions = async {
-            for link in [&canonical, &digest] {
-                link::write(&*self.driver, &layout::revision_link(name, link), &canonical).await?;
-            }
-            Ok(())
-        };
-        tokio::try_join!(revisions, self.note_tags(name, &tags, &digest))?;
-        self.point_tags(name, &tags, &digest).await?;
+        let revision_of = |d: &Digest| layout::revision_link(name, d);
+        tokio::try_join!(
+            async { Ok(link::write_all(&*self.driver, &canonical, &digest, revision_of).await?) },
+            self.link_tags(&tags, &digest, |tag| layout::tag_index(name, tag, &digest)),
+        )?;
+        self.link_tags(&tags, &digest, |tag| layout::tag_current(name, tag)).await?;
         self.remember_manifest(&canonical, media_type, &content);
         Ok(PushedManifest { digest, subject: manifest.subject_digest(), tags })
     }
@@ -228,13 +215,6 @@ impl Registry {
             self.delete_if_there(&layout::revision(name, digest)).await?;
         }
         Ok(())
-    }
-
-    pub(crate) async fn delete_if_there(&self, path: &storage::StoragePath) -> Result<()> {
-        match self.driver.delete(path).await {
-            Ok(()) | Err(StorageError::NotFound { .. }) => Ok(()),
-            Err(error) => Err(error.into()),
-        }
     }
 
     /// Whether a repository has any manifest at all.

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use storage::Driver;
+use oci::Digest;
+use storage::{Driver, StorageError, StoragePath};
 
 use crate::limits;
 use crate::listings::Listings;
@@ -11,6 +12,7 @@ use crate::manifests::ManifestCache;
 use crate::policy::Validation;
 use crate::referrers::ReferrersIndexes;
 use crate::uploads::HashStates;
+use crate::{Result, layout};
 
 /// How a registry behaves.
 #[derive(Debug, Clone)]
@@ -63,6 +65,23 @@ impl Registry {
     #[must_use]
     pub fn driver(&self) -> &Arc<dyn Driver> {
         &self.driver
+    }
+
+    /// Whether there is data under a canonical digest.
+    pub(crate) async fn is_stored(&self, canonical: &Digest) -> Result<bool> {
+        match self.driver.stat(&layout::blob_data(canonical)).await {
+            Ok(_) => Ok(true),
+            Err(StorageError::NotFound { .. }) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Deletes what may be gone already.
+    pub(crate) async fn delete_if_there(&self, path: &StoragePath) -> Result<()> {
+        match self.driver.delete(path).await {
+            Ok(()) | Err(StorageError::NotFound { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use futures_util::StreamExt as _;
 use futures_util::stream;
 use oci::{Algorithm, Digest, Reference, RepositoryName, Tag};
+use storage::StoragePath;
 
 use crate::limits::ENTRIES_BETWEEN_YIELDS;
 use crate::listings::Directory;
@@ -21,28 +22,15 @@ impl Registry {
         })
     }
 
-    /// Notes that these tags name a manifest at some time.
-    pub(crate) async fn note_tags(
+    /// Writes one link of each of these tags to a manifest.
+    pub(crate) async fn link_tags(
         &self,
-        name: &RepositoryName,
         tags: &[Tag],
         digest: &Digest,
+        path_of: impl Fn(&Tag) -> StoragePath,
     ) -> Result<()> {
         for tag in tags {
-            link::write(&*self.driver, &layout::tag_index(name, tag, digest), digest).await?;
-        }
-        Ok(())
-    }
-
-    /// Makes these tags name a manifest, which must be stored already.
-    pub(crate) async fn point_tags(
-        &self,
-        name: &RepositoryName,
-        tags: &[Tag],
-        digest: &Digest,
-    ) -> Result<()> {
-        for tag in tags {
-            link::write(&*self.driver, &layout::tag_current(name, tag), digest).await?;
+            link::write(&*self.driver, &path_of(tag), digest).await?;
         }
         Ok(())
     }

@@ -286,7 +286,7 @@ impl Registry {
         let object = self.driver.open(&layout::upload_data(name, id)).await?;
         let mut pieces = object.stream(hash.size_bytes()..size_bytes);
         while let Some(piece) = pieces.next().await {
-            hash = hash.update(vec![piece?]).await;
+            hash.update(&[piece?]);
         }
         Ok(hash)
     }

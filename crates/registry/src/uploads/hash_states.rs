@@ -13,11 +13,6 @@ use crate::limits::HASH_STATES_MAX;
 /// holds. States of anything else are not read.
 const MAGIC: &[u8] = b"wharf midstate 1 sha2 0.11\n";
 
-/// Up to this many bytes are hashed by the task that has them: handing a batch of an upload to
-/// another thread would cost a good part of what hashing it does (140 µs for 256 KiB with the
-/// processor's own instructions). It runs while the same batch is being written.
-const HASH_INLINE_BYTES_MAX: usize = 512 << 10;
-
 /// The running digests of the first bytes of an upload.
 #[derive(Debug, Clone)]
 pub(crate) struct HashState {
@@ -43,28 +38,15 @@ impl HashState {
         self.size_bytes
     }
 
-    /// Takes in more bytes.
-    pub(crate) async fn update(mut self, pieces: Vec<Bytes>) -> Self {
-        let more: usize = pieces.iter().map(Bytes::len).sum();
-        let work = move || {
+    /// Takes in more bytes, in the task that has them: handing a batch of an upload to another
+    /// thread would cost a good part of what hashing it does (140 µs for 256 KiB with the
+    /// processor's own instructions).
+    pub(crate) fn update(&mut self, pieces: &[Bytes]) {
+        for piece in pieces {
             for hasher in &mut self.hashers {
-                for piece in &pieces {
-                    hasher.update(piece);
-                }
+                hasher.update(piece);
             }
-            self.size_bytes += more as u64;
-            self
-        };
-        if more <= HASH_INLINE_BYTES_MAX {
-            return work();
-        }
-        match tokio::task::spawn_blocking(work).await {
-            Ok(state) => state,
-            Err(error) => match error.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                // The runtime is going down: this task will not be polled again either.
-                Err(_) => std::future::pending().await,
-            },
+            self.size_bytes += piece.len() as u64;
         }
     }
 
@@ -138,15 +120,15 @@ impl HashStates {
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn a_saved_state_goes_on() {
+    #[test]
+    fn a_saved_state_goes_on() {
         for announced in [None, Some(Algorithm::Sha256), Some(Algorithm::Sha512)] {
-            let state = HashState::new(announced);
-            let state = state.update(vec![Bytes::from_static(b"one"), Bytes::new()]).await;
-            let state = HashState::decode(&state.encode()).unwrap();
+            let mut state = HashState::new(announced);
+            state.update(&[Bytes::from_static(b"one"), Bytes::new()]);
+            let mut state = HashState::decode(&state.encode()).unwrap();
             assert_eq!(state.size_bytes(), 3);
-            let digests: Vec<_> =
-                state.update(vec![Bytes::from_static(b"two")]).await.finish().collect();
+            state.update(&[Bytes::from_static(b"two")]);
+            let digests: Vec<_> = state.finish().collect();
             assert_eq!(digests[0], Digest::of(Algorithm::Sha256, b"onetwo"));
             let expected = announced.map(|a| Digest::of(a, b"onetwo"));
             assert!(expected.is_none_or(|d| digests.contains(&d)));

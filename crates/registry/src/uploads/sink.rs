@@ -161,15 +161,11 @@ impl Sink {
         if batch.pieces.is_empty() {
             return Ok(());
         }
-        let hash = self.hash.take();
+        let mut hash = self.hash.take();
         let pieces = batch.pieces.clone();
-        let hashing = async {
-            match hash {
-                Some(hash) => Some(hash.update(pieces).await),
-                None => None,
-            }
-        };
-        let (written, hash) = tokio::join!(self.appender.append(batch.pieces), hashing);
+        // The appender has handed its work to another thread when the digest gets its turn.
+        let hashing = async { hash.iter_mut().for_each(|hash| hash.update(&pieces)) };
+        let (written, ()) = tokio::join!(self.appender.append(batch.pieces), hashing);
         // After a partial write the digest covers more than the file has.
         self.hash = hash.filter(|_| written.is_ok());
         Ok(written?)
