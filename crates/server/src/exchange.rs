@@ -56,11 +56,6 @@ impl Call {
         self.parts.headers.get(name)?.to_str().ok()
     }
 
-    /// `Content-Length`; absent with a chunked body.
-    pub(crate) fn content_length(&self) -> Option<u64> {
-        self.header(&header::CONTENT_LENGTH)?.parse().ok()
-    }
-
     /// The client's address for the request log: as a proxy has it, else the socket's.
     pub(crate) fn remote_address(&self) -> String {
         match (forwarded::client_address(&self.parts.headers), self.peer) {

@@ -104,7 +104,7 @@ pub(super) async fn put(
     let tags = tag_parameters(call, reference)?;
     let limit_bytes = MANIFEST_SIZE_BYTES_MAX;
     let invalid = |e: BodyError| error::from_body(&e, ErrorCode::ManifestInvalid);
-    if call.content_length().is_some_and(|size_bytes| size_bytes > limit_bytes) {
+    if body.size_bytes().is_some_and(|size_bytes| size_bytes > limit_bytes) {
         return Err(invalid(BodyError::TooLarge { limit_bytes }));
     }
     let body = body::incoming(body, call.app.options.body_idle_timeout);

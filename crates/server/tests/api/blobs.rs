@@ -3,18 +3,10 @@
 use http::Method;
 use oci::{Algorithm, Digest};
 
-use crate::support::{Reply, TestServer, sha256};
+use crate::support::{TestServer, sha256};
 
 fn content() -> Vec<u8> {
     (0..2048_u32).map(|i| (i % 251) as u8).collect()
-}
-
-async fn ranged(server: &TestServer, target: &str, headers: &[(&str, &str)]) -> Reply {
-    let mut request = server.request(Method::GET, target);
-    for (name, value) in headers {
-        request = request.header(name, value);
-    }
-    request.send().await
 }
 
 #[tokio::test]
@@ -69,7 +61,7 @@ async fn ranges() {
         ("-500", 1548..2048),
         ("2000-5000", 2000..2048),
     ] {
-        let reply = ranged(&server, &target, &[("range", &format!("bytes={range}"))]).await;
+        let reply = server.get_with(&target, &[("range", &format!("bytes={range}"))]).await;
         assert_eq!(reply.status, 206, "{range}");
         assert_eq!(reply.header("content-length"), part.len().to_string());
         let expected = format!("bytes {}-{}/2048", part.start, part.end - 1);
@@ -78,11 +70,11 @@ async fn ranges() {
         assert!(reply.body == content[part], "{range}");
     }
     for range in ["bytes=500-0", "bytes=5000-10000", "bytes=x-"] {
-        let reply = ranged(&server, &target, &[("range", range)]).await;
+        let reply = server.get_with(&target, &[("range", range)]).await;
         reply.assert_error(416, "RANGE_INVALID");
         assert_eq!(reply.header("content-range"), "bytes */2048");
     }
-    let whole = ranged(&server, &target, &[("range", "lines=1-2")]).await;
+    let whole = server.get_with(&target, &[("range", "lines=1-2")]).await;
     assert_eq!((whole.status, whole.body.len()), (200, 2048));
     let request = server.request(Method::HEAD, &target).header("range", "bytes=0-9");
     let head = request.send().await;
@@ -94,7 +86,7 @@ async fn several_ranges_at_once() {
     let server = TestServer::start().await;
     let content: String = ('a'..='z').collect();
     let target = format!("/v2/a/blobs/{}", server.push_blob("a", content).await);
-    let reply = ranged(&server, &target, &[("range", "bytes=0-2,-2")]).await;
+    let reply = server.get_with(&target, &[("range", "bytes=0-2,-2")]).await;
     assert_eq!(reply.status, 206);
     assert_eq!(reply.header("content-range"), "");
     let boundary = reply.header("content-type").strip_prefix("multipart/byteranges; boundary=");
@@ -114,13 +106,13 @@ async fn conditions() {
     let digest = server.push_blob("a", content()).await;
     let target = format!("/v2/a/blobs/{digest}");
     let etag = format!("\"{digest}\"");
-    let cached = ranged(&server, &target, &[("if-none-match", &etag)]).await;
+    let cached = server.get_with(&target, &[("if-none-match", &etag)]).await;
     assert_eq!((cached.status, cached.text(), cached.header("etag")), (304, "", etag.as_str()));
     let range = ("range", "bytes=0-0");
     for (if_range, status) in
         [(etag.as_str(), 206), ("\"other\"", 200), ("Wed, 21 Oct 2015 07:28:00 GMT", 200)]
     {
-        let reply = ranged(&server, &target, &[range, ("if-range", if_range)]).await;
+        let reply = server.get_with(&target, &[range, ("if-range", if_range)]).await;
         assert_eq!(reply.status, status, "{if_range}");
     }
 }

@@ -1,12 +1,11 @@
 //! `/v2/<name>/manifests/<tag-or-digest>`
 
-use http::Method;
 use oci::{Algorithm, Digest};
 use registry::{IndexPlatforms, MissingReferences};
 use serde_json::json;
 
 use crate::support::{
-    DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, Reply, TestServer, descriptor, sha256,
+    DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, TestServer, descriptor, sha256,
 };
 
 /// A server that takes manifests of which nothing else is there.
@@ -22,14 +21,6 @@ async fn lenient() -> TestServer {
 
 const EMPTY_INDEX: &str =
     r#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}"#;
-
-async fn get(server: &TestServer, target: &str, headers: &[(&str, &str)]) -> Reply {
-    let mut request = server.request(Method::GET, target);
-    for (name, value) in headers {
-        request = request.header(name, value);
-    }
-    request.send().await
-}
 
 #[tokio::test]
 async fn what_was_pushed_is_pulled() {
@@ -102,7 +93,7 @@ async fn if_none_match() {
         ("*".to_owned(), 304),
         ("\"sha256:other\"".to_owned(), 200),
     ] {
-        let reply = get(&server, "/v2/a/manifests/latest", &[("if-none-match", &value)]).await;
+        let reply = server.get_with("/v2/a/manifests/latest", &[("if-none-match", &value)]).await;
         assert_eq!(reply.status, status, "{value}");
         assert_eq!(reply.header("etag"), format!("\"{digest}\""));
         if status == 304 {
@@ -116,16 +107,16 @@ async fn stored_bytes_are_served_unless_plainly_refused() {
     let server = TestServer::start().await;
     let (manifest, digest) = server.push_image("a", "latest", "layer").await;
     for accept in ["*/*", OCI_MANIFEST, "application/json", "text/html"] {
-        let reply = get(&server, "/v2/a/manifests/latest", &[("accept", accept)]).await;
+        let reply = server.get_with("/v2/a/manifests/latest", &[("accept", accept)]).await;
         assert_eq!((reply.status, reply.text()), (200, manifest.as_str()), "{accept}");
     }
     // Two header lines, as clients send them.
     let two = [("accept", OCI_INDEX), ("accept", OCI_MANIFEST)];
-    assert_eq!(get(&server, "/v2/a/manifests/latest", &two).await.status, 200);
+    assert_eq!(server.get_with("/v2/a/manifests/latest", &two).await.status, 200);
 
     for reference in ["latest", &digest.to_string()] {
         let old = [("accept", DOCKER_MANIFEST)];
-        let reply = get(&server, &format!("/v2/a/manifests/{reference}"), &old).await;
+        let reply = server.get_with(&format!("/v2/a/manifests/{reference}"), &old).await;
         reply.assert_error(404, "MANIFEST_UNKNOWN");
         let message = "OCI manifest found, but accept header does not support OCI manifests";
         assert_eq!(reply.json()["errors"][0]["message"], message);
@@ -136,7 +127,7 @@ async fn stored_bytes_are_served_unless_plainly_refused() {
 async fn an_index_is_served_to_everyone() {
     let server = lenient().await;
     server.put_manifest("a", "latest", OCI_INDEX, EMPTY_INDEX).await;
-    let reply = get(&server, "/v2/a/manifests/latest", &[("accept", DOCKER_MANIFEST)]).await;
+    let reply = server.get_with("/v2/a/manifests/latest", &[("accept", DOCKER_MANIFEST)]).await;
     assert_eq!((reply.status, reply.text()), (200, EMPTY_INDEX));
 }
 
@@ -162,20 +153,20 @@ async fn old_clients_get_an_image_out_of_a_manifest_list() {
 
     // Clients that can read it, and those that don't say, get the list.
     for headers in [&[][..], &[("accept", "*/*")], &[("accept", DOCKER_LIST)]] {
-        let reply = get(&server, "/v2/a/manifests/both", headers).await;
+        let reply = server.get_with("/v2/a/manifests/both", headers).await;
         assert_eq!((reply.status, reply.text()), (200, both.as_str()), "{headers:?}");
     }
     let old = [("accept", DOCKER_MANIFEST)];
-    let reply = get(&server, "/v2/a/manifests/both", &old).await;
+    let reply = server.get_with("/v2/a/manifests/both", &old).await;
     assert_eq!((reply.status, reply.text()), (200, amd_text.as_str()));
     assert_eq!(reply.header("content-type"), DOCKER_MANIFEST);
     assert_eq!(reply.header("docker-content-digest"), amd_digest.to_string());
-    get(&server, "/v2/a/manifests/arm", &old).await.assert_error(404, "MANIFEST_UNKNOWN");
+    server.get_with("/v2/a/manifests/arm", &old).await.assert_error(404, "MANIFEST_UNKNOWN");
     // By digest, the bytes must be those of the digest.
     let by_digest = format!("/v2/a/manifests/{}", sha256(both.as_bytes()));
-    assert_eq!(get(&server, &by_digest, &old).await.text(), both);
+    assert_eq!(server.get_with(&by_digest, &old).await.text(), both);
     let ancient = [("accept", "application/vnd.docker.distribution.manifest.v1+json")];
-    get(&server, "/v2/a/manifests/both", &ancient).await.assert_error(400, "MANIFEST_INVALID");
+    server.get_with("/v2/a/manifests/both", &ancient).await.assert_error(400, "MANIFEST_INVALID");
 }
 
 #[tokio::test]

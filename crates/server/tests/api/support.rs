@@ -111,6 +111,14 @@ impl TestServer {
         self.request(Method::GET, target).send().await
     }
 
+    pub(crate) async fn get_with(&self, target: &str, headers: &[(&str, &str)]) -> Reply {
+        let mut request = self.request(Method::GET, target);
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        request.send().await
+    }
+
     pub(crate) async fn head(&self, target: &str) -> Reply {
         self.request(Method::HEAD, target).send().await
     }
