@@ -122,10 +122,14 @@ fn send_rest(client: &mut Client, session: &mut Session, received: usize) -> Ste
         let range = format!("{start}-{}", content.len() - 1);
         let location = session.location.clone();
         let headers = [("Content-Range", range.as_str())];
+        // From here on the server may have it all, whether or not its answer arrives.
+        let sent_before = std::mem::replace(&mut session.sent_bytes, content.len());
         let response = client.send("PATCH", &location, &headers, Body::Whole(&content[start..]))?;
+        if matches!(response.status, 409 | 416) {
+            session.sent_bytes = sent_before;
+        }
         match response.status {
             202 => {
-                session.sent_bytes = content.len();
                 session.progress(&response, Some(content.len()))?;
                 moved = true;
                 break;
