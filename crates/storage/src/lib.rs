@@ -11,10 +11,12 @@ pub mod faulty;
 pub mod filesystem;
 pub mod limits;
 pub mod memory;
+pub mod observed;
 mod path;
 
 pub use driver::{
     Appender, ByteStream, Driver, Entry, EntryKind, Listing, ListingVersion, Object, Stat,
 };
 pub use error::{Result, StorageError};
+pub use observed::{Observed, Observer};
 pub use path::{PathError, StoragePath};
