@@ -1,10 +1,11 @@
 //! What every request goes through, from its head to the response's.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
+use auth::Authenticator;
 use futures_util::FutureExt as _;
 use http::header::{self, HeaderValue};
 use http::{Method, Request, StatusCode};
@@ -24,7 +25,7 @@ use crate::metrics::Metrics;
 use crate::options::ServerOptions;
 use crate::response::{Response, ResponseBody};
 use crate::route::{NoRoute, Route};
-use crate::{cors, handlers, headers, response};
+use crate::{authorize, cors, handlers, headers, response};
 
 /// The HTTP API over a registry: everything but the listeners.
 #[derive(Debug)]
@@ -34,6 +35,8 @@ pub struct App {
     pub(crate) health: Arc<Health>,
     pub(crate) access_log: Option<AccessLog>,
     pub(crate) metrics: Option<Metrics>,
+    /// Who may do what; none when everybody may do everything.
+    pub(crate) authenticator: Option<Authenticator>,
     /// Requests that change something. They are finished even when their client goes away.
     pub(crate) writes: TaskTracker,
     draining: AtomicBool,
@@ -49,6 +52,7 @@ impl App {
             health: Arc::default(),
             access_log: None,
             metrics: None,
+            authenticator: None,
             writes: TaskTracker::new(),
             draining: AtomicBool::new(false),
         }
@@ -65,6 +69,13 @@ impl App {
     #[must_use]
     pub fn with_metrics(mut self) -> Self {
         self.metrics = Some(Metrics::default());
+        self
+    }
+
+    /// Asks who is there, and whether they may (`auth`).
+    #[must_use]
+    pub fn with_authenticator(mut self, authenticator: Authenticator) -> Self {
+        self.authenticator = Some(authenticator);
         self
     }
 
@@ -109,7 +120,16 @@ impl App {
             (Some(metrics), Some(route)) => Some(metrics.started(route.handler())),
             _ => None,
         };
-        let call = Arc::new(Call { app: self, parts, peer, started, route, _in_flight });
+        let call = Arc::new(Call {
+            app: self,
+            parts,
+            peer,
+            started,
+            route,
+            id: OnceLock::new(),
+            grant: OnceLock::new(),
+            _in_flight,
+        });
         let mut record = Box::new(Record::new(Arc::clone(&call)));
         let outcome = match call.app.answer_apart_from_the_api(&call) {
             Some(response) => Ok(response),
@@ -178,6 +198,9 @@ async fn api(
         response.headers_mut().insert(header::ALLOW, allowed(&call.app.options, route));
         return Ok(response);
     }
+    if *route != Route::Token {
+        authorize::authorize(call).await?;
+    }
     gate(&call.app.options, route, &call.parts.method)?;
     run(call, body).await
 }
@@ -193,7 +216,7 @@ fn gate(options: &ServerOptions, route: &Route, method: &Method) -> Result<(), A
     if !route.methods().contains(method) {
         return refuse(format!("{method} means nothing here"));
     }
-    if options.read_only && is_write(method) {
+    if options.read_only && is_write(method) && *route != Route::Token {
         return refuse(
             "the registry is read-only: storage.maintenance.readonly.enabled is set".into(),
         );

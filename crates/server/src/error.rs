@@ -1,5 +1,8 @@
 //! Errors as clients get them, and the one place that maps the domain's errors to them.
 
+use std::time::Duration;
+
+use auth::{Access, Refusal};
 use http::header::{self, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 use oci::{DigestError, ErrorCode, NameError, ReferenceError};
@@ -26,6 +29,8 @@ pub(crate) struct ApiError {
     more: Vec<(ErrorCode, Value)>,
     /// Headers to send along.
     headers: Vec<(HeaderName, HeaderValue)>,
+    /// What the log has in place of the detail, for what a client is not told.
+    logged: Option<String>,
 }
 
 impl ApiError {
@@ -38,6 +43,7 @@ impl ApiError {
             detail: None,
             more: Vec::new(),
             headers: Vec::new(),
+            logged: None,
         }
     }
 
@@ -109,6 +115,37 @@ impl ApiError {
         }
     }
 
+    /// A request that may not go on. `wanted` is what it would have needed.
+    pub(crate) fn refused(refusal: Refusal, wanted: &[Access]) -> Self {
+        match refusal {
+            Refusal::Unauthorized(refused) => {
+                let auth::Unauthorized { challenge, reason, .. } = *refused;
+                Self {
+                    logged: Some(reason),
+                    ..Self::new(StatusCode::UNAUTHORIZED, ErrorCode::Unauthorized)
+                        .detail(access_records(wanted))
+                        .header(header::WWW_AUTHENTICATE, challenge)
+                }
+            }
+            Refusal::TooManyFailures { retry_after } => {
+                Self::too_many_requests(retry_after, refusal.to_string())
+            }
+            refusal => Self {
+                logged: Some(refusal.to_string()),
+                ..Self::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable)
+                    .detail("credentials can't be checked at present; the server's log says why")
+            },
+        }
+    }
+
+    /// 429, and when to come back (RFC 6585, section 4; RFC 9110, section 10.2.3).
+    pub(crate) fn too_many_requests(retry_after: Duration, reason: String) -> Self {
+        let seconds = retry_after.as_secs() + u64::from(retry_after.subsec_nanos() > 0);
+        Self::new(StatusCode::TOO_MANY_REQUESTS, ErrorCode::TooManyRequests)
+            .detail(reason)
+            .header(header::RETRY_AFTER, seconds.max(1).into())
+    }
+
     /// The body as JSON.
     pub(crate) fn to_json(&self) -> Value {
         let mut first = json!({ "code": self.code.as_str(), "message": self.message });
@@ -132,10 +169,30 @@ impl ApiError {
         response.extensions_mut().insert(LoggedError {
             code: self.code,
             message: self.message,
-            detail: self.detail,
+            detail: match self.logged {
+                Some(reason) => Some(Box::new(reason.into())),
+                None => self.detail,
+            },
         });
         response
     }
+}
+
+/// What a client would have had to be allowed, as Distribution writes it into the detail; `null`
+/// when it would only have had to say who it is.
+fn access_records(wanted: &[Access]) -> Value {
+    if wanted.is_empty() {
+        return Value::Null;
+    }
+    let records = wanted.iter().map(|Access { resource, action }| {
+        json!({
+            "Type": resource.kind(),
+            "Class": "",
+            "Name": resource.name(),
+            "Action": action.as_str(),
+        })
+    });
+    records.collect()
 }
 
 /// What the log says about an error response.

@@ -1,12 +1,15 @@
 //! One request and what became of it.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
+
+use auth::Grant;
 
 use http::header;
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
+use uuid::Uuid;
 
 use crate::app::App;
 use crate::error::LoggedError;
@@ -33,6 +36,10 @@ pub(crate) struct Call {
     pub(crate) started: Instant,
     /// What the request is about, if that was understood and matters.
     pub(crate) route: Option<Route>,
+    /// Names the request in the log and in events; made when it is asked for.
+    pub(crate) id: OnceLock<Uuid>,
+    /// Who sent it, once that is known.
+    pub(crate) grant: OnceLock<Grant>,
     /// Counts the request as long as it lasts.
     pub(crate) _in_flight: Option<InFlight>,
 }
@@ -44,6 +51,24 @@ impl Call {
 
     pub(crate) fn query(&self) -> Query<'_> {
         Query::of(&self.parts.uri)
+    }
+
+    /// What the request is called in the log and in events.
+    pub(crate) fn request_id(&self) -> Uuid {
+        *self.id.get_or_init(Uuid::new_v4)
+    }
+
+    /// The user who sent it, if anybody had to say who they are.
+    pub(crate) fn user(&self) -> Option<&str> {
+        self.grant.get()?.user.as_deref()
+    }
+
+    /// The address of the client.
+    pub(crate) fn client_ip(&self) -> Option<IpAddr> {
+        match self.peer {
+            Peer::Tcp(address) => Some(address.ip().to_canonical()),
+            Peer::Unix => None,
+        }
     }
 
     /// What URLs of the response begin with.

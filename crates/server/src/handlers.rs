@@ -15,6 +15,7 @@ mod manifests;
 mod multipart;
 mod referrers;
 mod tags;
+mod token;
 mod uploads;
 
 /// Hands a request to its endpoint. It has passed the gate, so its method is one that the endpoint
@@ -24,6 +25,7 @@ pub(crate) async fn dispatch(call: &Call, body: RequestBody) -> Result<Response,
     let method = &call.parts.method;
     match route {
         Route::Base => Ok(base()),
+        Route::Token => token::issue(call, body).await,
         Route::Catalog => catalog::list(call).await,
         Route::Tags { name } => tags::list(call, name).await,
         Route::Referrers { name, digest, .. } => {

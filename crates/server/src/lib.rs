@@ -8,6 +8,7 @@
 mod accept;
 mod access_log;
 mod app;
+mod authorize;
 mod body;
 mod conditional;
 mod content_range;
@@ -39,7 +40,7 @@ pub use exchange::Peer;
 pub use health::{Health, StorageCheck};
 pub use listen::{Drained, ListenAddress, ListenError, Listener, serve, serve_debug};
 pub use options::{HostUrl, OptionsError, PathPrefix, Secret, ServerOptions};
-pub use route::{Action, NoRoute, Route};
+pub use route::{NoRoute, Route};
 
 /// Entry points for fuzzing: what parses the text of strangers.
 #[doc(hidden)]

@@ -35,6 +35,24 @@ impl Base {
         Self { origin: origin.unwrap_or_default(), path }
     }
 
+    /// As [`Base::of`], but never relative: for URLs that go elsewhere than into a `Location`.
+    pub(crate) fn absolute(options: &ServerOptions, parts: &Parts) -> Self {
+        match options.relative_urls {
+            true => Self::of(&ServerOptions { relative_urls: false, ..options.clone() }, parts),
+            false => Self::of(options, parts),
+        }
+    }
+
+    /// Scheme, host, and the path in front of `/v2/`.
+    pub(crate) fn url(&self) -> String {
+        format!("{}{}", self.origin, self.path)
+    }
+
+    /// Scheme and host.
+    pub(crate) fn origin(&self) -> &str {
+        &self.origin
+    }
+
     /// The URL of a blob.
     pub(crate) fn blob(&self, name: &RepositoryName, digest: &Digest) -> String {
         format!("{}{}/v2/{name}/blobs/{digest}", self.origin, self.path)

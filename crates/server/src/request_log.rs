@@ -62,7 +62,7 @@ fn emit(record: &Record, failed: bool) {
             tracing::event!(
                 $level,
                 "http.request.host" = request_host(&call.parts).unwrap_or(""),
-                "http.request.id" = %uuid::Uuid::new_v4(),
+                "http.request.id" = %call.request_id(),
                 "http.request.method" = call.parts.method.as_str(),
                 "http.request.remoteaddr" = call.remote_address(),
                 "http.request.uri" = %call.parts.uri,
@@ -72,6 +72,7 @@ fn emit(record: &Record, failed: bool) {
                 "http.response.duration" = ?call.started.elapsed(),
                 "http.response.status" = record.status.as_u16(),
                 "http.response.written" = record.written_bytes,
+                "auth.user.name" = call.user(),
                 "vars.name" = vars.name,
                 "vars.reference" = vars.reference,
                 "vars.digest" = vars.digest,

@@ -7,6 +7,7 @@
 
 use std::borrow::Cow;
 
+use auth::{Access, Action};
 use http::Method;
 use oci::{Digest, DigestError, NameError, Reference, ReferenceError, RepositoryName};
 use percent_encoding::percent_decode_str;
@@ -18,6 +19,9 @@ use registry::UploadId;
 pub enum Route {
     /// `/v2/`
     Base,
+    /// `/v2/_token`, where wharf issues tokens itself (`auth.htpasswd.anonymous`). No repository
+    /// can have a name that starts like this.
+    Token,
     /// `/v2/_catalog`
     Catalog,
     /// `/v2/<name>/tags/list`
@@ -77,19 +81,6 @@ pub enum NoRoute {
     Name(NameError),
 }
 
-/// What a request needs to be allowed to do, for whoever decides about that.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
-    /// Read a repository.
-    Pull,
-    /// Add to a repository.
-    Push,
-    /// Take away from a repository.
-    Delete,
-    /// List the repositories (`registry:catalog:*`).
-    Catalog,
-}
-
 impl Route {
     /// Reads the path of a request target; `prefix` has no slash at its end.
     ///
@@ -106,6 +97,9 @@ impl Route {
         let rest = rest.strip_suffix('/').unwrap_or(rest);
         if rest == "_catalog" {
             return Ok(Self::Catalog);
+        }
+        if rest == "_token" {
+            return Ok(Self::Token);
         }
         Self::of_repository(rest)
     }
@@ -150,6 +144,7 @@ impl Route {
     pub const fn handler(&self) -> &'static str {
         match self {
             Self::Base => "base",
+            Self::Token => "token",
             Self::Catalog => "catalog",
             Self::Tags { .. } => "tags",
             Self::Manifest { .. } => "manifest",
@@ -164,7 +159,7 @@ impl Route {
     #[must_use]
     pub const fn repository(&self) -> Option<&RepositoryName> {
         match self {
-            Self::Base | Self::Catalog => None,
+            Self::Base | Self::Token | Self::Catalog => None,
             Self::Tags { name }
             | Self::Manifest { name, .. }
             | Self::Blob { name, .. }
@@ -181,6 +176,7 @@ impl Route {
             Self::Base | Self::Catalog | Self::Tags { .. } | Self::Referrers { .. } => {
                 &[Method::GET, Method::HEAD]
             }
+            Self::Token => &[Method::GET, Method::POST],
             Self::Manifest { .. } => &[Method::DELETE, Method::GET, Method::HEAD, Method::PUT],
             Self::Blob { .. } => &[Method::DELETE, Method::GET, Method::HEAD],
             Self::Uploads { .. } => &[Method::POST],
@@ -190,19 +186,19 @@ impl Route {
         }
     }
 
-    /// What the request needs to be allowed to do; nothing for the base, which only asks who is
-    /// there. A mount needs [`Action::Pull`] on its source as well.
+    /// The rights that the request needs; none for the base, which only asks who is there. A mount
+    /// needs [`Action::Pull`] on its source as well, which the query names and this does not know.
     #[must_use]
-    pub fn required(&self, method: &Method) -> &'static [Action] {
-        match self {
-            Self::Base => &[],
-            Self::Catalog => &[Action::Catalog],
-            _ => match *method {
-                Method::GET | Method::HEAD => &[Action::Pull],
-                Method::DELETE => &[Action::Delete],
-                _ => &[Action::Pull, Action::Push],
-            },
-        }
+    pub fn required(&self, method: &Method) -> Vec<Access> {
+        let Some(name) = self.repository() else {
+            return if *self == Self::Catalog { vec![Access::catalog()] } else { Vec::new() };
+        };
+        let actions: &[Action] = match *method {
+            Method::GET | Method::HEAD => &[Action::Pull],
+            Method::DELETE => &[Action::Delete],
+            _ => &[Action::Pull, Action::Push],
+        };
+        actions.iter().map(|action| Access::repository(name.as_str(), *action)).collect()
     }
 
     /// Whether the request takes away something that was pushed, which `storage.delete.enabled`
@@ -262,6 +258,7 @@ mod tests {
             ("/v2//", "base"),
             ("/v2/_catalog", "catalog"),
             ("/v2/_catalog/", "catalog"),
+            ("/v2/_token", "token"),
             ("/v2/a/tags/list", "tags a"),
             ("/v2/a/b/c/tags/list", "tags a/b/c"),
             ("/v2/a/manifests/latest", "manifest a latest"),
@@ -345,12 +342,14 @@ mod tests {
     #[test]
     fn what_must_be_allowed() {
         let route = |path| Route::parse(path, "").unwrap();
-        assert_eq!(route("/v2/").required(&Method::GET), []);
-        assert_eq!(route("/v2/_catalog").required(&Method::GET), [Action::Catalog]);
+        let required = |path, method| auth::scopes(&route(path).required(&method));
+        assert_eq!(required("/v2/", Method::GET), "");
+        assert_eq!(required("/v2/_token", Method::POST), "");
+        assert_eq!(required("/v2/_catalog", Method::GET), "registry:catalog:*");
+        assert_eq!(required("/v2/a/manifests/x", Method::HEAD), "repository:a:pull");
+        assert_eq!(required("/v2/a/manifests/x", Method::PUT), "repository:a:pull,push");
+        assert_eq!(required("/v2/a/manifests/x", Method::DELETE), "repository:a:delete");
         let manifest = route("/v2/a/manifests/x");
-        assert_eq!(manifest.required(&Method::HEAD), [Action::Pull]);
-        assert_eq!(manifest.required(&Method::PUT), [Action::Pull, Action::Push]);
-        assert_eq!(manifest.required(&Method::DELETE), [Action::Delete]);
         assert!(manifest.deletes_content(&Method::DELETE));
         assert!(!route("/v2/a/blobs/uploads/x").deletes_content(&Method::DELETE));
     }

@@ -11,7 +11,7 @@ use crate::error::ApiError;
 use crate::exchange::Call;
 use crate::response::{self, Response};
 use crate::state_token::StateToken;
-use crate::{body, headers};
+use crate::{authorize, body, headers};
 
 /// `POST`: a mount, a whole blob, or a new session, by what the query says.
 pub(super) async fn start(
@@ -57,6 +57,8 @@ async fn try_mount(
 ) -> Result<Option<Response>, ApiError> {
     let Ok(digest) = Digest::parse(mount) else { return Ok(None) };
     let from = match call.query().get_filled("from") {
+        // Whose rights differ from repository to repository must not learn what the others hold.
+        None if authorize::differs_by_repository(call) => return Ok(None),
         None => None,
         Some(text) => match RepositoryName::parse(&text) {
             Ok(from) => Some(from),

@@ -5,6 +5,7 @@
     reason = "a failed step of a test is a failed test"
 )]
 
+mod authentication;
 mod base;
 mod blobs;
 mod catalog;

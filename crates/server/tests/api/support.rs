@@ -31,9 +31,16 @@ pub(crate) struct Builder {
     pub(crate) driver: Arc<dyn Driver>,
     pub(crate) access_log: Option<AccessLog>,
     pub(crate) metrics: bool,
+    changes: Vec<Box<dyn FnOnce(App) -> App>>,
 }
 
 impl Builder {
+    /// Changes the application before it starts.
+    pub(crate) fn with(mut self, change: impl FnOnce(App) -> App + 'static) -> Self {
+        self.changes.push(Box::new(change));
+        self
+    }
+
     pub(crate) fn options(mut self, change: impl FnOnce(&mut ServerOptions)) -> Self {
         change(&mut self.options);
         self
@@ -57,7 +64,7 @@ impl Builder {
         if self.metrics {
             app = app.with_metrics();
         }
-        app
+        self.changes.into_iter().fold(app, |app, change| change(app))
     }
 
     pub(crate) async fn start(self) -> TestServer {
@@ -86,7 +93,7 @@ impl TestServer {
         let options = ServerOptions { delete_enabled: true, ..ServerOptions::default() };
         let registry = registry::Options::default();
         let driver = Arc::new(Memory::new());
-        Builder { options, registry, driver, access_log: None, metrics: false }
+        Builder { options, registry, driver, access_log: None, metrics: false, changes: Vec::new() }
     }
 
     pub(crate) async fn start() -> Self {
