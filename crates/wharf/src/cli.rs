@@ -31,6 +31,25 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: ConfigCommand,
     },
+    /// Manage the users of an htpasswd file.
+    ///
+    /// A password is asked for, or read from the first line of standard input; never an argument.
+    Htpasswd {
+        #[command(subcommand)]
+        command: HtpasswdCommand,
+    },
+    /// Make certificates.
+    Cert {
+        #[command(subcommand)]
+        command: CertCommand,
+    },
+    /// Ask the running server whether it is well; for containers.
+    ///
+    /// Exits with 0 if it is. The server is found by the same configuration as for `serve`.
+    Healthcheck {
+        /// What to ask instead, such as http://127.0.0.1:5000/readyz.
+        url: Option<String>,
+    },
     /// Remove unreferenced data (not built yet).
     GarbageCollect {
         /// The configuration file.
@@ -63,6 +82,57 @@ pub(crate) enum ConfigCommand {
     Print {
         /// The configuration file; found as for `serve` when left out.
         config: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum HtpasswdCommand {
+    /// Add a user, or give one a new password.
+    Add {
+        /// The file; made if it is not there.
+        file: PathBuf,
+        /// The user.
+        user: String,
+        /// Cost of the bcrypt hash: each step doubles the work of a login.
+        #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(4..=16))]
+        cost: u32,
+    },
+    /// Remove a user.
+    Remove {
+        /// The file.
+        file: PathBuf,
+        /// The user.
+        user: String,
+    },
+    /// List the users and how their passwords are kept.
+    List {
+        /// The file.
+        file: PathBuf,
+    },
+    /// Check a password. Exits with 1 if it is wrong.
+    Verify {
+        /// The file.
+        file: PathBuf,
+        /// The user.
+        user: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CertCommand {
+    /// Make a server certificate, and a local authority that signs it.
+    ///
+    /// Prints what to copy where, so that docker, containerd and podman trust it.
+    New {
+        /// Names and addresses of the server, as clients call it: nas.lan, 192.168.1.10.
+        #[arg(required = true)]
+        hosts: Vec<String>,
+        /// Directory for the files.
+        #[arg(long, default_value = "certs")]
+        out: PathBuf,
+        /// Days until the server certificate expires.
+        #[arg(long, default_value_t = 825, value_parser = clap::value_parser!(u32).range(1..=3650))]
+        days: u32,
     },
 }
 

@@ -1,6 +1,9 @@
 //! One module for each verb.
 
+pub(crate) mod cert;
 pub(crate) mod config;
+pub(crate) mod healthcheck;
+pub(crate) mod htpasswd;
 pub(crate) mod serve;
 
 use std::io::Write as _;

@@ -2,6 +2,7 @@
 
 mod cli;
 mod commands;
+mod entrypoint;
 mod logging;
 mod options;
 mod purging;
@@ -12,7 +13,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use cli::{Cli, Command, ConfigCommand};
+use cli::{CertCommand, Cli, Command, ConfigCommand, HtpasswdCommand};
 
 /// Receive buffers are freed by other threads than those that allocated them, which glibc's
 /// allocator answers with memory that grows under many pushes and stays afterwards. See "Memory"
@@ -21,7 +22,7 @@ use cli::{Cli, Command, ConfigCommand};
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
-    match Cli::parse().command {
+    match Cli::parse_from(entrypoint::arguments(std::env::args_os())).command {
         Command::Serve { config } => commands::serve::run(config.as_deref()),
         Command::Config { command: ConfigCommand::Check { config, files } } => {
             commands::config::check(config.as_deref(), files)
@@ -29,6 +30,18 @@ fn main() -> ExitCode {
         Command::Config { command: ConfigCommand::Print { config } } => {
             commands::config::print(config.as_deref())
         }
+        Command::Htpasswd { command } => match command {
+            HtpasswdCommand::Add { file, user, cost } => {
+                commands::htpasswd::add(&file, &user, cost)
+            }
+            HtpasswdCommand::Remove { file, user } => commands::htpasswd::remove(&file, &user),
+            HtpasswdCommand::List { file } => commands::htpasswd::list(&file),
+            HtpasswdCommand::Verify { file, user } => commands::htpasswd::verify(&file, &user),
+        },
+        Command::Cert { command: CertCommand::New { hosts, out, days } } => {
+            commands::cert::new(&hosts, &out, days)
+        }
+        Command::Healthcheck { url } => commands::healthcheck::run(url.as_deref()),
         Command::GarbageCollect { .. } => commands::refuse(
             "garbage-collect is not built yet. Until it is, stop wharf, run Distribution's \
              `registry garbage-collect CONFIG` on the volume, and start wharf again: the layout \
