@@ -25,7 +25,7 @@ mod uploads;
 pub use blobs::{Blob, BlobStat};
 pub use body::{Body, Chunk, ChunkRange};
 pub use error::{BodyError, Error, ReferenceFault, Result};
-pub use manifests::{ManifestPush, PushedManifest, StoredManifest};
+pub use manifests::{CacheStats, ManifestPush, PushedManifest, StoredManifest};
 pub use page::{Names, Page};
 pub use policy::{IndexPlatforms, MissingReferences, UrlRules, Validation};
 pub use purge::PurgeReport;

@@ -4,13 +4,15 @@ use bytes::Bytes;
 use oci::{
     Algorithm, Digest, Manifest, MediaType, Reference, RepositoryName, Tag, sniff_media_type,
 };
-use quick_cache::sync::Cache;
 use storage::StorageError;
 
-use crate::limits::{
-    CACHED_MANIFEST_BYTES_MAX, MANIFEST_CACHE_BYTES_MAX, STORED_MANIFEST_BYTES_MAX,
-};
+use crate::limits::STORED_MANIFEST_BYTES_MAX;
 use crate::{Error, Registry, Result, layout, link};
+
+mod cache;
+
+pub use cache::CacheStats;
+pub(crate) use cache::ManifestCache;
 
 /// A manifest as it is served.
 #[derive(Debug, Clone)]
@@ -47,26 +49,13 @@ pub struct PushedManifest {
     pub tags: Vec<Tag>,
 }
 
-#[derive(Clone)]
-pub(crate) struct ByBytes;
-
-impl quick_cache::Weighter<Digest, (MediaType, Bytes)> for ByBytes {
-    fn weight(&self, _: &Digest, (_, content): &(MediaType, Bytes)) -> u64 {
-        256 + content.len() as u64
-    }
-}
-
-/// Manifests by canonical digest. The bytes behind a digest never change; that a repository has
-/// the manifest is looked up on each request.
-pub(crate) struct ManifestCache(Cache<Digest, (MediaType, Bytes), ByBytes>);
-
-impl ManifestCache {
-    pub(crate) fn new(entries: usize) -> Self {
-        Self(Cache::with_weighter(entries.min(100_000), MANIFEST_CACHE_BYTES_MAX, ByBytes))
-    }
-}
-
 impl Registry {
+    /// What the cache of manifests was asked; nothing when there is none.
+    #[must_use]
+    pub fn manifest_cache_stats(&self) -> CacheStats {
+        self.manifest_cache.as_ref().map_or_else(CacheStats::default, ManifestCache::stats)
+    }
+
     /// The manifest behind a tag or digest.
     ///
     /// # Errors
@@ -117,7 +106,7 @@ impl Registry {
         &self,
         canonical: &Digest,
     ) -> Result<Option<(MediaType, Bytes)>> {
-        if let Some(known) = self.manifest_cache.as_ref().and_then(|c| c.0.get(canonical)) {
+        if let Some(known) = self.manifest_cache.as_ref().and_then(|cache| cache.get(canonical)) {
             return Ok(Some(known));
         }
         let path = layout::blob_data(canonical);
@@ -136,11 +125,8 @@ impl Registry {
     }
 
     fn remember_manifest(&self, canonical: &Digest, media_type: MediaType, content: &Bytes) {
-        if let Some(cache) = &self.manifest_cache
-            && content.len() <= CACHED_MANIFEST_BYTES_MAX
-        {
-            // A copy: the bytes may be a slice of a much larger receive buffer.
-            cache.0.insert(*canonical, (media_type, Bytes::copy_from_slice(content)));
+        if let Some(cache) = &self.manifest_cache {
+            cache.insert(canonical, media_type, content);
         }
     }
 

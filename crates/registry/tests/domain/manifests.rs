@@ -33,6 +33,34 @@ async fn served_as_pushed() {
 }
 
 #[tokio::test]
+async fn the_cache_counts_what_it_is_asked() {
+    use registry::CacheStats;
+    use storage::memory::Memory;
+
+    let registry = registry();
+    let config = push_blob(&registry, "one", b"{}").await;
+    let content = image(&config, json!({}));
+    push(&registry, "one", "v1", MediaType::OciManifest, &content).await.unwrap();
+    let before = registry.manifest_cache_stats();
+    for _ in 0..3 {
+        registry.get_manifest(&name("one"), &by(&sha256(&content))).await.unwrap();
+    }
+    let after = registry.manifest_cache_stats();
+    assert_eq!((after.requests - before.requests, after.hits - before.hits), (3, 3));
+
+    // Another process on the same storage has to read it once.
+    let other = Registry::new(std::sync::Arc::clone(registry.driver()), Options::default());
+    for _ in 0..2 {
+        other.get_manifest(&name("one"), &by(&sha256(&content))).await.unwrap();
+    }
+    assert_eq!(other.manifest_cache_stats(), CacheStats { requests: 2, hits: 1 });
+
+    let options = Options { manifest_cache_entries: 0, ..Options::default() };
+    let without = Registry::new(std::sync::Arc::new(Memory::new()), options);
+    assert_eq!(without.manifest_cache_stats(), CacheStats::default());
+}
+
+#[tokio::test]
 async fn by_a_sha512_digest_with_tags() {
     let registry = registry();
     let config = push_blob(&registry, "one", b"{}").await;
