@@ -1,0 +1,153 @@
+//! From options and the files' content to a configuration of the TLS library.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use rustls::crypto::CryptoProvider;
+use rustls::crypto::aws_lc_rs::Ticketer;
+use rustls::server::{
+    ProducesTickets, ResolvesServerCert, ServerSessionMemoryCache, StoresServerSessions,
+};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{ServerConfig, SupportedProtocolVersion};
+
+use super::contents::{Contents, Pair};
+use crate::acme::{self, Acme};
+use crate::certificate::{self, Facts};
+use crate::options::{CertificateSource, ClientAuth, MinimumVersion, Options};
+use crate::{TlsError, client, limits, pem, suites};
+
+const TLS13_ONLY: &[&SupportedProtocolVersion] = &[&rustls::version::TLS13];
+
+/// The options, checked: what stays the same while the files change.
+pub(super) struct Plan {
+    pub(super) source: Source,
+    pub(super) client_cas: Vec<PathBuf>,
+    pub(super) client_auth: ClientAuth,
+    provider: Arc<CryptoProvider>,
+    versions: &'static [&'static SupportedProtocolVersion],
+    protocols: Vec<Vec<u8>>,
+}
+
+/// Where certificate and key are.
+pub(super) enum Source {
+    Files { certificate: PathBuf, key: PathBuf },
+    Acme(Arc<acme::Resolver>),
+}
+
+/// How clients resume sessions, which outlives a change of certificate.
+#[derive(Clone)]
+pub(super) struct Resumption {
+    tickets: Arc<dyn ProducesTickets>,
+    sessions: Arc<dyn StoresServerSessions>,
+}
+
+impl Resumption {
+    pub(super) fn new() -> Result<Self, TlsError> {
+        Ok(Self {
+            tickets: Ticketer::new()?,
+            sessions: ServerSessionMemoryCache::new(limits::SESSIONS_MAX),
+        })
+    }
+}
+
+impl Plan {
+    pub(super) fn new(options: Options, acme: Option<&Acme>) -> Result<Self, TlsError> {
+        let provider = Arc::new(suites::provider(&options)?);
+        let versions = match options.minimum_version {
+            MinimumVersion::Tls12 => rustls::ALL_VERSIONS,
+            MinimumVersion::Tls13 => TLS13_ONLY,
+        };
+        let mut protocols = Vec::new();
+        if options.http2 {
+            protocols.push(b"h2".to_vec());
+        }
+        protocols.push(b"http/1.1".to_vec());
+        let source = match (options.source, acme) {
+            (CertificateSource::Files { certificate, key }, _) => {
+                Source::Files { certificate, key }
+            }
+            (CertificateSource::Acme(_), acme) => {
+                protocols.push(acme::PROTOCOL.to_vec());
+                Source::Acme(acme.map(Acme::resolver).unwrap_or_default())
+            }
+        };
+        let Options { client_cas, client_auth, .. } = options;
+        Ok(Self { source, client_cas, client_auth, provider, versions, protocols })
+    }
+
+    /// The files that are followed.
+    pub(super) fn paths(&self) -> impl Iterator<Item = &Path> {
+        let pair: &[&Path] = match &self.source {
+            Source::Files { certificate, key } => &[certificate, key],
+            Source::Acme(_) => &[],
+        };
+        let pair = pair.to_vec();
+        pair.into_iter().chain(self.client_cas.iter().map(PathBuf::as_path))
+    }
+
+    pub(super) fn build(
+        &self,
+        contents: &Contents,
+        resumption: &Resumption,
+    ) -> Result<ServerConfig, TlsError> {
+        let resolver: Arc<dyn ResolvesServerCert> = match (&self.source, &contents.pair) {
+            (Source::Files { certificate, key }, Some(pair)) => {
+                Arc::new(SingleCertAndKey::from(self.certified_key(certificate, key, pair)?))
+            }
+            (Source::Files { certificate, .. }, None) => {
+                let hint = "it was not read";
+                return Err(TlsError::Missing {
+                    what: "certificate",
+                    path: certificate.clone(),
+                    hint,
+                });
+            }
+            (Source::Acme(resolver), _) => resolver.clone(),
+        };
+        let builder = ServerConfig::builder_with_provider(self.provider.clone())
+            .with_protocol_versions(self.versions)?;
+        let builder = if self.client_cas.is_empty() {
+            builder.with_no_client_auth()
+        } else {
+            let roots = client::authorities(&contents.client_cas)?;
+            let verifier = client::verifier(self.client_auth, roots, &self.provider)?;
+            builder.with_client_cert_verifier(verifier)
+        };
+        let mut config = builder.with_cert_resolver(resolver);
+        config.alpn_protocols.clone_from(&self.protocols);
+        config.ticketer = resumption.tickets.clone();
+        config.session_storage = resumption.sessions.clone();
+        Ok(config)
+    }
+
+    /// The pair, if key and certificate belong together.
+    fn certified_key(
+        &self,
+        certificate_path: &Path,
+        key_path: &Path,
+        pair: &Pair,
+    ) -> Result<CertifiedKey, TlsError> {
+        let chain = pem::certificates("certificate", certificate_path, &pair.certificate)?;
+        let key = pem::private_key(key_path, &pair.key)?;
+        let key = self.provider.key_provider.load_private_key(key).map_err(|error| {
+            TlsError::UnusableKey { path: key_path.to_owned(), reason: error.to_string() }
+        })?;
+        let Some(leaf) = chain.first() else {
+            return Err(TlsError::Rustls(rustls::Error::NoCertificatesPresented));
+        };
+        if let Some(public_key) = key.public_key()
+            && !certificate::has_public_key(leaf, &public_key)
+        {
+            return Err(TlsError::KeyMismatch {
+                certificate: certificate_path.to_owned(),
+                key: key_path.to_owned(),
+            });
+        }
+        if let Some(facts) = Facts::of(leaf) {
+            facts.warn(certificate_path, Timestamp::now());
+        }
+        Ok(CertifiedKey::new(chain, key))
+    }
+}
