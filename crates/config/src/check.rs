@@ -1,6 +1,9 @@
 //! Checks of single values: each says what is wrong and what to write instead.
 
+use std::net::IpAddr;
+
 use http::{HeaderName, HeaderValue, Uri};
+use ipnet::IpNet;
 use regex::{Regex, RegexBuilder};
 
 use crate::limits;
@@ -66,6 +69,25 @@ pub(crate) fn absolute_path(text: &str) -> Result<(), String> {
         return Ok(());
     }
     Err("must start with `/`".to_owned())
+}
+
+/// A right that `auth.htpasswd.anonymous` can give away.
+pub(crate) fn anonymous_right(text: &str) -> Result<(), String> {
+    match text {
+        "pull" | "catalog" => Ok(()),
+        _ => Err("is no right that can be given to everybody; known are pull, catalog".to_owned()),
+    }
+}
+
+/// An IP address or a network, such as `10.0.0.0/8`.
+pub(crate) fn network(text: &str) -> Result<(), String> {
+    let advice = "is not an address or a network; write 10.0.0.1, 10.0.0.0/8 or fd00::/8";
+    parse_network(text).map(|_| ()).ok_or_else(|| advice.to_owned())
+}
+
+/// An address is a network of its own.
+pub(crate) fn parse_network(text: &str) -> Option<IpNet> {
+    text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
 }
 
 /// A cipher suite by Go's name.

@@ -11,7 +11,11 @@ use rustix::fs::Access;
 use crate::{
     config::Config,
     diagnostic::{Diagnostic, Severity},
-    sections::{auth::Auth, http::Listen, storage::Driver},
+    sections::{
+        auth::{Auth, KeySet},
+        http::Listen,
+        storage::Driver,
+    },
 };
 
 /// All files, directories and sockets of the configuration that can't be used.
@@ -38,10 +42,19 @@ pub(crate) fn check(config: &Config) -> Vec<Diagnostic> {
         found.directory("http.tls.letsencrypt.cachefile", directory, true);
     }
     match &config.auth {
-        Auth::Htpasswd { path, .. } => found.file("auth.htpasswd.path", Some(path)),
+        // One that isn't there is made.
+        Auth::Htpasswd { path, .. } if path.exists() => {
+            found.file("auth.htpasswd.path", Some(path));
+        }
+        Auth::Htpasswd { path, .. } => {
+            let parent = path.parent().unwrap_or(Path::new("."));
+            found.directory("auth.htpasswd.path", parent, true);
+        }
         Auth::Token(token) => {
             found.file("auth.token.rootcertbundle", token.root_cert_bundle.as_ref());
-            found.file("auth.token.jwks", token.jwks.as_ref());
+            if let Some(KeySet::File(file)) = &token.jwks {
+                found.file("auth.token.jwks", Some(file));
+            }
         }
         _ => {}
     }

@@ -43,16 +43,17 @@ pub use environment::Environment;
 pub use fuzz::fuzz_bytes;
 pub use load::{Loaded, Source, check, load, load_file};
 pub use locate::{DEFAULT_PATHS, Located, locate};
-pub use secret::{MASK, Secret};
+pub use secret::{MASK, Secret, SecretUrl};
 pub use sections::{
-    auth::{Auth, TokenAuth},
+    auth::{Anonymous, Auth, KeySet, TokenAuth},
     catalog::Catalog,
     compatibility::Compatibility,
     health::{FileCheck, Health, HttpCheck, StorageDriverCheck, TcpCheck},
     http::{Http, LetsEncrypt, Listen, Tls},
+    limits::{Limits, RateLimit},
     log::{FieldValue, Log, LogFormat, LogHook, LogLevel},
     middleware::{Middleware, MiddlewareEntry},
-    notifications::{Endpoint, Notifications},
+    notifications::{Endpoint, Notifications, Outbox},
     policy::Policy,
     proxy::{CredentialHelper, Proxy},
     redis::{Redis, RedisRouting, RedisTls},

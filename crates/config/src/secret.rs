@@ -32,6 +32,34 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// A URL that may hold credentials in its user information. `Debug` and `Display` mask them.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct SecretUrl(String);
+
+impl SecretUrl {
+    /// Wraps the text of a URL.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The URL with its credentials, for the code that connects to it.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SecretUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&mask_userinfo(&self.0), f)
+    }
+}
+
+impl fmt::Display for SecretUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&mask_userinfo(&self.0))
+    }
+}
+
 /// Masks the user information of a URL, so that `https://user:pw@host/` shows no password.
 pub(crate) fn mask_userinfo(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
@@ -49,6 +77,13 @@ mod tests {
     #[test]
     fn debug_shows_no_secret() {
         assert_eq!(format!("{:?}", Secret::new("hunter2")), "***");
+    }
+
+    #[test]
+    fn a_url_shows_no_credentials() {
+        let url = SecretUrl::new("https://u:hunter2@h/x");
+        assert_eq!(format!("{url} {url:?}"), "https://***@h/x \"https://***@h/x\"");
+        assert_eq!(url.reveal(), "https://u:hunter2@h/x");
     }
 
     #[test]

@@ -5,6 +5,7 @@ pub mod catalog;
 pub mod compatibility;
 pub mod health;
 pub mod http;
+pub mod limits;
 pub mod log;
 pub mod middleware;
 pub mod notifications;

@@ -48,35 +48,19 @@ enum When {
     EnabledEntry,
 }
 
-const TLS: &str = "TLS is not built yet; leave the key out and let a reverse proxy end TLS";
-const AUTH: &str =
-    "this auth type is not built yet; leave `auth` out and protect the registry in a reverse proxy";
 const DRIVER: &str = "this storage driver is not built yet; use `filesystem`";
 const REMOVED: &str = "this storage driver was removed in Distribution 3 and will not be built; move the data to `filesystem` or to an S3-compatible store";
 const MIDDLEWARE: &str =
     "middlewares are not built yet; leave the entry out or set `disabled: true`";
 const REDIS: &str =
     "Redis is not built yet; leave it out and use `storage.cache.blobdescriptor: inmemory`";
-const HEALTH: &str =
-    "this health check is not built yet; leave it out or use `health.storagedriver`";
 
 /// What is missing (for the documentation), the key that asks for it, when, and what to do.
 #[rustfmt::skip]
 const REFUSED: &[(&str, &str, When, &str)] = &[
-    ("http.tls", "http.tls.certificate", When::Set, TLS),
-    ("http.tls", "http.tls.key", When::Set, TLS),
-    ("http.tls", "http.tls.clientcas", When::Set, TLS),
-    ("http.tls", "http.tls.letsencrypt.cachefile", When::Set, TLS),
-    ("http.tls", "http.tls.letsencrypt.email", When::Set, TLS),
-    ("http.tls", "http.tls.letsencrypt.hosts", When::Set, TLS),
-    ("http.tls", "http.tls.letsencrypt.directoryurl", When::Set, TLS),
-    ("auth.silly", "auth.silly", When::Written, AUTH),
-    ("auth.htpasswd", "auth.htpasswd", When::Written, AUTH),
-    ("auth.token", "auth.token", When::Written, AUTH),
     ("middleware.registry", "middleware.registry", When::EnabledEntry, MIDDLEWARE),
     ("middleware.repository", "middleware.repository", When::EnabledEntry, MIDDLEWARE),
     ("middleware.storage", "middleware.storage", When::EnabledEntry, MIDDLEWARE),
-    ("notifications", "notifications.endpoints", When::EnabledEntry, "notifications are not built yet; leave the endpoint out or set `disabled: true`"),
     ("redis", "redis.addrs", When::Set, REDIS),
     ("storage.cache.blobdescriptor", "storage.cache.blobdescriptor", When::Is("redis"), REDIS),
     ("storage.s3", "storage.s3", When::Written, DRIVER),
@@ -86,9 +70,6 @@ const REFUSED: &[(&str, &str, When, &str)] = &[
     ("storage.swift", "storage.swift", When::Written, REMOVED),
     ("storage.oss", "storage.oss", When::Written, REMOVED),
     ("proxy", "proxy.remoteurl", When::Set, "the pull-through cache is not built yet; leave `proxy` out"),
-    ("health.file", "health.file", When::Set, HEALTH),
-    ("health.http", "health.http", When::Set, HEALTH),
-    ("health.tcp", "health.tcp", When::Set, HEALTH),
     ("log.hooks", "log.hooks", When::EnabledEntry, "mail hooks are not built yet; leave the hook out or set `disabled: true`"),
     ("compatibility.schema1.enabled", "compatibility.schema1.enabled", When::True, "manifests of schema 1 were removed in Distribution 3 and will not be built; push the images again as schema 2 or OCI"),
 ];

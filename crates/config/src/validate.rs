@@ -203,6 +203,30 @@ fn tls(tls: &Node, findings: &mut Findings) {
             findings.error(origin, &format!("http.tls.{other}"), message);
         }
     }
+    let acme = tls.get("letsencrypt").filter(|acme| is_set(acme, "cachefile"));
+    if let (Some(acme), true) = (acme, is_set(tls, "certificate")) {
+        let message = "cannot specify both certificate and Let's Encrypt; leave one of them out";
+        findings.error(&acme.origin, "http.tls.letsencrypt", message);
+    }
+    if let Some(acme) = acme.filter(|acme| !is_set(acme, "hosts")) {
+        let message = "must be set: the hosts that certificates are made for";
+        findings.error(&acme.origin, "http.tls.letsencrypt.hosts", message);
+    }
+    if let Some(authorities) = tls.get("clientcas")
+        && is_set(tls, "clientcas")
+        && !is_set(tls, "certificate")
+        && acme.is_none()
+    {
+        let message = "has no effect without TLS: set `certificate` and `key`, or `letsencrypt`";
+        findings.warning(&authorities.origin, "http.tls.clientcas", message);
+    }
+    if let Some(acme) = tls.get("letsencrypt")
+        && !is_set(acme, "cachefile")
+        && ["email", "hosts", "directoryurl"].iter().any(|name| is_set(acme, name))
+    {
+        let message = "has no effect without `cachefile`, the directory for the certificates";
+        findings.warning(&acme.origin, "http.tls.letsencrypt", message);
+    }
     if let Some(minimum) = tls.get("minimumtls")
         && matches!(minimum.as_text(), Some("tls1.0" | "tls1.1"))
     {

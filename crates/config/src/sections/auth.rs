@@ -1,11 +1,12 @@
 //! `auth`: who is asking.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use crate::{
     check,
     reader::Reader,
     schema::{self, Bare, Section},
+    secret::SecretUrl,
 };
 
 /// The keys of `auth`, each a type.
@@ -29,7 +30,15 @@ static SILLY: Section = Section::new(&[
 
 static HTPASSWD: Section = Section::new(&[
     schema::text("realm", "Realm of the challenge; required."),
-    schema::text("path", "The htpasswd file; required."),
+    schema::text(
+        "path",
+        "The htpasswd file; required. When it is not there it is made, with a user whose password is logged.",
+    ),
+    schema::checked_texts(
+        "anonymous",
+        check::anonymous_right,
+        "What may be done without logging in: `pull`, `catalog`. Not in Distribution.",
+    ),
 ]);
 
 static TOKEN: Section = Section::new(&[
@@ -37,7 +46,15 @@ static TOKEN: Section = Section::new(&[
     schema::text("service", "Service that tokens are for; required."),
     schema::text("issuer", "Issuer of the tokens; required."),
     schema::text("rootcertbundle", "PEM file with the certificates that sign tokens."),
-    schema::text("jwks", "JSON Web Key Set file with the keys that sign tokens."),
+    schema::text(
+        "jwks",
+        "JSON Web Key Set with the keys that sign tokens: a file, or (not in Distribution) a URL.",
+    ),
+    schema::duration(
+        "jwksrefresh",
+        "How often a key set is fetched again when `jwks` is a URL. Not in Distribution.",
+    )
+    .default("1h"),
     schema::boolean("autoredirect", "Realm on the host of the request.").default("false"),
     schema::checked(
         "autoredirectpath",
@@ -70,9 +87,20 @@ pub enum Auth {
         realm: String,
         /// The file.
         path: PathBuf,
+        /// What may be done without logging in.
+        anonymous: Anonymous,
     },
     /// Bearer tokens.
     Token(Box<TokenAuth>),
+}
+
+/// `auth.htpasswd.anonymous`: what may be done without logging in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Anonymous {
+    /// Reading repositories.
+    pub pull: bool,
+    /// Listing them.
+    pub catalog: bool,
 }
 
 /// `auth.token`.
@@ -86,8 +114,10 @@ pub struct TokenAuth {
     pub issuer: String,
     /// PEM file with certificates.
     pub root_cert_bundle: Option<PathBuf>,
-    /// JSON Web Key Set file.
-    pub jwks: Option<PathBuf>,
+    /// JSON Web Key Set: a file or a URL.
+    pub jwks: Option<KeySet>,
+    /// How often a key set at a URL is fetched again.
+    pub jwks_refresh: Duration,
     /// Realm on the host of the request.
     pub auto_redirect: bool,
     /// Path of that realm.
@@ -96,13 +126,32 @@ pub struct TokenAuth {
     pub signing_algorithms: Vec<String>,
 }
 
+/// Where a JSON Web Key Set comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeySet {
+    /// A file.
+    File(PathBuf),
+    /// An `http://` or `https://` URL.
+    Url(SecretUrl),
+}
+
+impl KeySet {
+    fn of(text: &str) -> Self {
+        let is_url = ["http://", "https://"].iter().any(|scheme| text.starts_with(scheme));
+        if is_url { Self::Url(SecretUrl::new(text)) } else { Self::File(text.into()) }
+    }
+}
+
 pub(crate) fn read(auth: Reader<'_>) -> Auth {
     if let Some(silly) = auth.written("silly") {
         return Auth::Silly { realm: silly.text("realm"), service: silly.text("service") };
     }
     if let Some(htpasswd) = auth.written("htpasswd") {
         let path = htpasswd.text("path").into();
-        return Auth::Htpasswd { realm: htpasswd.text("realm"), path };
+        let rights = htpasswd.texts("anonymous");
+        let may = |right| rights.iter().any(|given| given == right);
+        let anonymous = Anonymous { pull: may("pull"), catalog: may("catalog") };
+        return Auth::Htpasswd { realm: htpasswd.text("realm"), path, anonymous };
     }
     if let Some(token) = auth.written("token") {
         return Auth::Token(Box::new(TokenAuth {
@@ -110,7 +159,8 @@ pub(crate) fn read(auth: Reader<'_>) -> Auth {
             service: token.text("service"),
             issuer: token.text("issuer"),
             root_cert_bundle: token.set_path("rootcertbundle"),
-            jwks: token.set_path("jwks"),
+            jwks: token.set_text("jwks").map(|text| KeySet::of(&text)),
+            jwks_refresh: token.duration("jwksrefresh"),
             auto_redirect: token.boolean("autoredirect"),
             auto_redirect_path: token.text("autoredirectpath"),
             signing_algorithms: token.texts("signingalgorithms"),

@@ -6,7 +6,7 @@ use crate::{
     check,
     reader::Reader,
     schema::{self, Section},
-    secret::Secret,
+    secret::{Secret, SecretUrl},
 };
 
 pub(crate) static SECTION: Section = Section::new(&[
@@ -83,7 +83,7 @@ pub struct FileCheck {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpCheck {
     /// The URL.
-    pub uri: String,
+    pub uri: SecretUrl,
     /// Headers of the request; they may hold credentials.
     pub headers: Vec<(String, Vec<Secret>)>,
     /// Status that is healthy.
@@ -126,7 +126,7 @@ pub(crate) fn read(health: Reader<'_>) -> Health {
         http: health
             .items("http")
             .map(|check| HttpCheck {
-                uri: check.text("uri"),
+                uri: SecretUrl::new(check.text("uri")),
                 headers: check.secret_headers("headers"),
                 status_code: check.count("statuscode"),
                 timeout: check.duration("timeout"),

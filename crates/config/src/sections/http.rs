@@ -2,6 +2,9 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use ipnet::IpNet;
+
+use super::limits::{self, Limits, RateLimit};
 use crate::{
     check,
     reader::Reader,
@@ -33,6 +36,13 @@ pub(crate) static SECTION: Section = Section::new(&[
     )
     .default("0"),
     schema::section("tls", &TLS, "HTTPS."),
+    schema::section("limits", &limits::LIMITS, "Bounds on clients. Not in Distribution."),
+    schema::section("ratelimit", &limits::RATE_LIMIT, "Requests per client. Not in Distribution."),
+    schema::checked_texts(
+        "trustedproxies",
+        check::network,
+        "Addresses and networks (`10.0.0.0/8`) of reverse proxies whose word about the client's address is taken for rate limits and failed logins. Not in Distribution.",
+    ),
     schema::headers("headers", false, "Headers added to every routed response."),
     schema::section("debug", &DEBUG, "A second, plain listener for health and metrics."),
     schema::section("http2", &HTTP2, "HTTP/2 over TLS."),
@@ -162,6 +172,12 @@ pub struct Http {
     pub chunk_min_length_bytes: Option<u64>,
     /// HTTPS.
     pub tls: Tls,
+    /// Bounds on clients.
+    pub limits: Limits,
+    /// Requests per client; none is no limit.
+    pub rate_limit: Option<RateLimit>,
+    /// Reverse proxies whose word about the client's address is taken.
+    pub trusted_proxies: Vec<IpNet>,
     /// Headers of every routed response, in the order and case of the file.
     pub headers: Vec<(String, Vec<String>)>,
     /// The debug listener; none when off.
@@ -223,6 +239,13 @@ pub(crate) fn read(http: Reader<'_>) -> Http {
         drain_timeout: http.duration("draintimeout"),
         chunk_min_length_bytes: Some(http.count("chunkminlength")).filter(|n| *n > 0),
         tls: read_tls(http.section("tls")),
+        limits: limits::read(http.section("limits")),
+        rate_limit: limits::read_rate(http.section("ratelimit")),
+        trusted_proxies: http
+            .texts("trustedproxies")
+            .iter()
+            .filter_map(|text| check::parse_network(text))
+            .collect(),
         headers: http.headers("headers"),
         debug: debug.set_text("addr").and_then(|addr| Listen::parse_tcp(&addr).ok()),
         prometheus_path: prometheus.set_text("path").filter(|_| prometheus.boolean("enabled")),

@@ -1,17 +1,43 @@
 //! `notifications`: webhooks.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use crate::{
     check,
     reader::Reader,
     schema::{self, Section},
-    secret::Secret,
+    secret::{Secret, SecretUrl},
 };
 
 pub(crate) static SECTION: Section = Section::new(&[
     schema::section("events", &EVENTS, "What events hold.").variable("eventconfig"),
     schema::list("endpoints", &ENDPOINT, "Where events are sent."),
+    schema::section(
+        "outbox",
+        &OUTBOX,
+        "Where events wait on the disk until they are delivered. Not in Distribution.",
+    ),
+]);
+
+static OUTBOX: Section = Section::new(&[
+    schema::text(
+        "path",
+        "Directory, for one wharf alone. Empty: `wharf/v1/outbox` below `storage.filesystem.rootdirectory`; with other drivers, events wait in memory.",
+    ),
+    schema::bounded(
+        "maxevents",
+        1,
+        i64::MAX,
+        "Most events that are kept; beyond it the oldest are dropped and counted.",
+    )
+    .default("100000"),
+    schema::bounded(
+        "maxbytes",
+        1 << 20,
+        i64::MAX,
+        "Most bytes that are kept; beyond it the oldest are dropped and counted.",
+    )
+    .default("268435456"),
 ]);
 
 static EVENTS: Section =
@@ -24,6 +50,10 @@ static ENDPOINT: Section = Section::new(&[
     schema::boolean("disabled", "Turns it off.").default("false"),
     schema::checked("url", check::url, "Where events are sent."),
     schema::headers("headers", true, "Headers of each request."),
+    schema::secret(
+        "secret",
+        "Key that signs each request: `X-Wharf-Signature-256` is then the HMAC-SHA256 of the body. Not in Distribution.",
+    ),
     schema::duration_or_off("timeout", "Time for one request.").default("1s"),
     schema::integer("threshold", "Failures until it backs off.").default("10"),
     schema::duration_or_off("backoff", "How long it backs off.").default("1s"),
@@ -43,6 +73,19 @@ pub struct Notifications {
     pub include_references: bool,
     /// Where events are sent, disabled ones included.
     pub endpoints: Vec<Endpoint>,
+    /// Where events wait until they are delivered.
+    pub outbox: Outbox,
+}
+
+/// `notifications.outbox`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outbox {
+    /// Directory; none when not set.
+    pub path: Option<PathBuf>,
+    /// Most events that are kept.
+    pub events_max: u64,
+    /// Most bytes that are kept.
+    pub size_bytes_max: u64,
 }
 
 /// One of `notifications.endpoints`.
@@ -53,9 +96,11 @@ pub struct Endpoint {
     /// Whether it is turned off.
     pub disabled: bool,
     /// Where events are sent.
-    pub url: String,
+    pub url: SecretUrl,
     /// Headers of each request; they often hold credentials.
     pub headers: Vec<(String, Vec<Secret>)>,
+    /// Key that signs each request.
+    pub secret: Option<Secret>,
     /// Time for one request.
     pub timeout: Duration,
     /// Failures until it backs off.
@@ -76,6 +121,15 @@ pub(crate) fn read(notifications: Reader<'_>) -> Notifications {
     Notifications {
         include_references: notifications.section("events").boolean("includereferences"),
         endpoints: notifications.items("endpoints").map(read_endpoint).collect(),
+        outbox: read_outbox(notifications.section("outbox")),
+    }
+}
+
+fn read_outbox(outbox: Reader<'_>) -> Outbox {
+    Outbox {
+        path: outbox.set_path("path"),
+        events_max: outbox.count("maxevents"),
+        size_bytes_max: outbox.count("maxbytes"),
     }
 }
 
@@ -90,8 +144,9 @@ fn read_endpoint(endpoint: Reader<'_>) -> Endpoint {
     Endpoint {
         name: endpoint.text("name"),
         disabled: endpoint.boolean("disabled"),
-        url: endpoint.text("url"),
+        url: SecretUrl::new(endpoint.text("url")),
         headers: endpoint.secret_headers("headers"),
+        secret: endpoint.secret("secret"),
         timeout: positive("timeout", TIMEOUT),
         threshold: Some(endpoint.count("threshold")).filter(|n| *n > 0).unwrap_or(THRESHOLD),
         backoff: positive("backoff", BACKOFF),

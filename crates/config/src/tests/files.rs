@@ -29,7 +29,11 @@ fn what_is_missing_or_wrong_is_found() {
             Some("http.tls.key: "),
         ),
         (
-            with(&format!("http: {{tls: {{clientcas: [{}]}}}}", at("no"))),
+            with(&format!(
+                "http: {{tls: {{certificate: {0}, key: {0}, clientcas: [{1}]}}}}",
+                at("file"),
+                at("no")
+            )),
             Some("http.tls.clientcas: "),
         ),
         (

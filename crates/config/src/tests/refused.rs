@@ -10,24 +10,13 @@ fn refused(text: &str) -> Vec<String> {
 #[test]
 fn unbuilt_features_are_refused_by_name() {
     for (lines, keys) in [
-        ("http: {tls: {certificate: c, key: k}}", &["http.tls.certificate", "http.tls.key"][..]),
-        ("http: {tls: {clientcas: [c]}}", &["http.tls.clientcas"]),
-        ("http: {tls: {letsencrypt: {hosts: [h]}}}", &["http.tls.letsencrypt.hosts"]),
-        ("http: {tls: {letsencrypt: {cachefile: c}}}", &["http.tls.letsencrypt.cachefile"]),
-        ("auth: {silly: {realm: r, service: s}}", &["auth.silly"]),
-        ("auth: {htpasswd: {realm: r, path: p}}", &["auth.htpasswd"]),
-        ("auth: {token: {realm: r, service: s, issuer: i, jwks: j}}", &["auth.token"]),
-        ("middleware: {storage: [{name: redirect}]}", &["middleware.storage"]),
+        ("middleware: {storage: [{name: redirect}]}", &["middleware.storage"][..]),
         ("middleware: {registry: [{name: x, disabled: false}]}", &["middleware.registry"]),
         ("middleware: {repository: [{disabled: true}, {name: x}]}", &["middleware.repository"]),
-        ("notifications: {endpoints: [{url: 'http://h'}]}", &["notifications.endpoints"]),
         ("redis: {addrs: ['h:1']}", &["redis.addrs"]),
         ("redis: {addr: 'h:1'}", &["redis.addrs"]),
         ("redis: {addr: 'h:1'}\n", &["redis.addrs"]),
         ("proxy: {remoteurl: 'https://h'}", &["proxy.remoteurl"]),
-        ("health: {file: [{file: f}]}", &["health.file"]),
-        ("health: {http: [{uri: 'http://h'}]}", &["health.http"]),
-        ("health: {tcp: [{addr: 'h:1'}]}", &["health.tcp"]),
         ("log: {hooks: [{type: mail}]}", &["log.hooks"]),
     ] {
         assert_eq!(refused(&with(lines)), keys, "{lines}");
@@ -57,7 +46,7 @@ fn built_and_harmless_things_are_not_refused() {
   cache: {blobdescriptor: inmemory, blobdescriptorsize: 5}
   redirect: {disable: true}
   tag: {concurrencylimit: 3}
-auth: none
+auth: {htpasswd: {realm: r, path: p, anonymous: [pull]}}
 http:
   addr: localhost:5000
   host: https://example.com
@@ -68,11 +57,15 @@ http:
   headers: {A: [b]}
   http2: {disabled: true}
   h2c: {enabled: true}
-  tls: {minimumtls: tls1.2, certificate: '', clientcas: []}
+  tls: {minimumtls: tls1.2, certificate: c, key: k, clientcas: [ca]}
   debug: {addr: ':5001', prometheus: {enabled: true}}
-health: {storagedriver: {enabled: true}}
+health:
+  storagedriver: {enabled: true}
+  file: [{file: f}]
+  http: [{uri: 'http://h'}]
+  tcp: [{addr: 'h:1'}]
 log: {level: debug, hooks: [{disabled: true}]}
-notifications: {endpoints: [{disabled: true}], events: {includereferences: true}}
+notifications: {endpoints: [{disabled: true}, {url: 'http://h'}], events: {includereferences: true}}
 middleware: {storage: [{name: x, disabled: true}]}
 redis: {password: x}
 proxy: {remoteurl: ''}

@@ -91,7 +91,11 @@ fn the_same_driver_is_filled_in() {
 fn auth_by_variables() {
     let realm = ("REGISTRY_AUTH_HTPASSWD_REALM", "basic");
     let path = ("REGISTRY_AUTH_HTPASSWD_PATH", "/htpasswd");
-    let expected = Auth::Htpasswd { realm: "basic".to_owned(), path: "/htpasswd".into() };
+    let expected = Auth::Htpasswd {
+        realm: "basic".to_owned(),
+        path: "/htpasswd".into(),
+        anonymous: Anonymous::default(),
+    };
     let silly = with("auth: {silly: {realm: r, service: s}}");
     let replace = ("REGISTRY_AUTH", "htpasswd");
     assert_eq!(clean(FILESYSTEM, &[replace, realm, path]).auth, expected);
@@ -147,6 +151,8 @@ fn lists() {
     let config = clean(
         FILESYSTEM,
         &[
+            ("REGISTRY_HTTP_TLS_CERTIFICATE", "c.pem"),
+            ("REGISTRY_HTTP_TLS_KEY", "k.pem"),
             ("REGISTRY_HTTP_TLS_CLIENTCAS_0", "a.pem"),
             ("REGISTRY_HTTP_TLS_CLIENTCAS_1", "b.pem"),
             ("REGISTRY_REDIS_ADDRS", r#"["h:1", "h:2"]"#),
@@ -161,7 +167,7 @@ fn lists() {
     assert_eq!(authorities, ["a.pem", "b.pem"]);
     assert_eq!(config.redis.addrs, ["h:1", "h:3"]);
     let endpoint = &config.notifications.endpoints[0];
-    assert_eq!((endpoint.name.as_str(), endpoint.url.as_str()), ("n", "https://h/"));
+    assert_eq!((endpoint.name.as_str(), endpoint.url.reveal()), ("n", "https://h/"));
     assert_eq!(endpoint.headers[0].0, "authorization");
     assert_eq!(endpoint.headers[0].1[0].reveal(), "Bearer t");
 }
@@ -171,8 +177,9 @@ fn twelve_elements_are_applied_by_number() {
     let names: Vec<String> =
         (0..12).map(|n| format!("REGISTRY_HTTP_TLS_LETSENCRYPT_HOSTS_{n}")).collect();
     let hosts: Vec<String> = (0..12).map(|n| format!("h{n}")).collect();
-    let variables: Vec<_> =
+    let mut variables: Vec<_> =
         names.iter().map(String::as_str).zip(hosts.iter().map(String::as_str)).collect();
+    variables.push(("REGISTRY_HTTP_TLS_LETSENCRYPT_CACHEFILE", "d"));
     assert_eq!(clean(FILESYSTEM, &variables).http.tls.lets_encrypt.hosts, hosts);
 }
 
@@ -220,7 +227,10 @@ fn both_spellings() {
         assert_eq!(config.health.file[0].file.to_str(), Some("/down"));
     }
     for name in ["REGISTRY_HEALTH_HTTPCHECKERS_0_URI", "REGISTRY_HEALTH_HTTP_0_URI"] {
-        assert_eq!(clean(FILESYSTEM, &[(name, "http://h")]).health.http[0].uri, "http://h");
+        assert_eq!(
+            clean(FILESYSTEM, &[(name, "http://h")]).health.http[0].uri.reveal(),
+            "http://h"
+        );
     }
     for name in ["REGISTRY_HEALTH_TCPCHECKERS_0_ADDR", "REGISTRY_HEALTH_TCP_0_ADDR"] {
         assert_eq!(clean(FILESYSTEM, &[(name, "h:1")]).health.tcp[0].addr, "h:1");

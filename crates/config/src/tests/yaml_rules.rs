@@ -258,6 +258,13 @@ fn wrong_values_are_errors_with_their_place() {
             "5:24: http.tls.ciphersuites.0: `X` unknown TLS cipher",
         ),
         ("http:\n  tls: {certificate: c}", "5:22: http.tls.key: must be set too"),
+        (
+            "http: {tls: {certificate: c, key: k, letsencrypt: {cachefile: d, hosts: [h]}}}",
+            "http.tls.letsencrypt: cannot specify both",
+        ),
+        ("http: {tls: {letsencrypt: {cachefile: d}}}", "letsencrypt.hosts: must be set"),
+        ("http: {trustedproxies: [proxy]}", "is not an address or a network"),
+        ("auth: {htpasswd: {realm: r, path: p, anonymous: [push]}}", "known are pull, catalog"),
         ("http: 5", "4:7: http: expects a mapping with keys such as addr, net, host, prefix, …"),
         ("http: [5]", "4:7: http: expects a mapping"),
         ("log:\n  hooks: x", "5:10: log.hooks: expects a list"),
@@ -552,6 +559,10 @@ fn metrics_need_their_switch_and_the_listener() {
     assert_eq!((off.debug.is_some(), off.prometheus_path), (true, None));
     let on = clean(&debug("{addr: ':1', prometheus: {path: /m, enabled: true}}"), &[]).http;
     assert_eq!(on.prometheus_path.as_deref(), Some("/m"));
+    for lines in ["{clientcas: [c]}", "{letsencrypt: {hosts: [h]}}"] {
+        let found = warnings(&with(&format!("http: {{tls: {lines}}}")), &[]);
+        assert!(found[0].contains("has no effect without"), "{found:?}");
+    }
     let alone = warnings(&debug("{prometheus: {enabled: true}}"), &[]);
     assert!(alone[0].contains("has no effect without `http.debug.addr`"));
 }
