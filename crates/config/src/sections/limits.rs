@@ -12,7 +12,7 @@ pub(crate) static LIMITS: Section = Section::new(&[
         .default("16384"),
     schema::count("connectionsperaddress", "Connections at a time from one address; 0 is no limit.")
         .default("0"),
-    schema::duration("handshaketimeout", "Time for the handshake of TLS.").default("10s"),
+    schema::duration("handshaketimeout", "Time for the handshake of TLS; for this and the times below, 0 is no limit.").default("10s"),
     schema::duration("headertimeout", "Time for the head of a request.").default("30s"),
     schema::duration("idletimeout", "How long a connection may stay without a request.")
         .default("75s"),
@@ -47,7 +47,7 @@ pub struct Limits {
     pub connections: u64,
     /// Connections at a time from one address; none is no limit.
     pub connections_per_address: Option<u64>,
-    /// Time for the handshake of TLS.
+    /// Time for the handshake of TLS; for this and the times below, zero is no limit.
     pub handshake_timeout: Duration,
     /// Time for the head of a request.
     pub header_timeout: Duration,
@@ -74,21 +74,15 @@ pub struct RateLimit {
     pub by_user: bool,
 }
 
-/// Zero would end every connection at once; nobody means that.
-fn timeout(limits: Reader<'_>, name: &str, default_secs: u64) -> Duration {
-    let set = limits.set_duration(name).filter(|time| !time.is_zero());
-    set.unwrap_or(Duration::from_secs(default_secs))
-}
-
 pub(crate) fn read(limits: Reader<'_>) -> Limits {
     Limits {
         connections: limits.count("connections"),
         connections_per_address: Some(limits.count("connectionsperaddress")).filter(|n| *n > 0),
-        handshake_timeout: timeout(limits, "handshaketimeout", 10),
-        header_timeout: timeout(limits, "headertimeout", 30),
-        idle_timeout: timeout(limits, "idletimeout", 75),
-        body_timeout: timeout(limits, "bodytimeout", 120),
-        write_timeout: timeout(limits, "writetimeout", 300),
+        handshake_timeout: limits.duration("handshaketimeout"),
+        header_timeout: limits.duration("headertimeout"),
+        idle_timeout: limits.duration("idletimeout"),
+        body_timeout: limits.duration("bodytimeout"),
+        write_timeout: limits.duration("writetimeout"),
         manifest_size_bytes: limits.count("manifestsize"),
     }
 }
@@ -98,7 +92,10 @@ pub(crate) fn read_rate(limit: Reader<'_>) -> Option<RateLimit> {
     let requests = Some(count("requests")).filter(|n| *n > 0)?;
     Some(RateLimit {
         requests,
-        period: timeout(limit, "period", 1),
+        period: limit
+            .set_duration("period")
+            .filter(|period| !period.is_zero())
+            .unwrap_or(Duration::from_secs(1)),
         burst: Some(count("burst")).filter(|n| *n > 0).unwrap_or(requests),
         by_user: limit.text("by") == "user",
     })
