@@ -67,8 +67,9 @@ impl App {
 
     /// Keeps metrics, for the debug server to show (`http.debug.prometheus`).
     #[must_use]
-    pub fn with_metrics(mut self) -> Self {
-        self.metrics = Some(Metrics::default());
+    pub fn with_metrics(mut self, mut metrics: Metrics) -> Self {
+        metrics.watch(&self.registry, &self.health);
+        self.metrics = Some(metrics);
         self
     }
 
@@ -110,7 +111,8 @@ impl App {
     ) -> Response {
         let started = Instant::now();
         let (parts, body) = request.into_parts();
-        let body = RequestBody::new(body, parts.version);
+        let received = self.metrics.as_ref().map(|metrics| metrics.received_bytes().clone());
+        let body = RequestBody::new(body, parts.version, received);
         let parsed = Route::parse(parts.uri.path(), self.options.prefix.as_str());
         let (route, no_route) = match parsed {
             Ok(route) => (Some(route), None),

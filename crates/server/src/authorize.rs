@@ -14,7 +14,12 @@ pub(crate) async fn authorize(call: &Call) -> Result<(), ApiError> {
     let wanted = wanted(call);
     let grant = with_asking(call, async |asking| authenticator.authorize(asking, &wanted).await)
         .await
-        .map_err(|refusal| ApiError::refused(refusal, &wanted))?;
+        .map_err(|refusal| {
+            if let Some(metrics) = &call.app.metrics {
+                metrics.refused(&refusal);
+            }
+            ApiError::refused(refusal, &wanted)
+        })?;
     // Nobody else sets it: a request is authorized once.
     let _ = call.grant.set(grant);
     Ok(())

@@ -9,6 +9,7 @@ use futures_util::{Stream, TryStreamExt as _};
 use http_body::{Body as _, Frame};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
+use prometheus_client::metrics::counter::Counter;
 use registry::BodyError;
 use tokio::time::{Instant, Sleep};
 
@@ -22,12 +23,14 @@ use crate::limits::{LINGER_BYTES_MAX, LINGER_TIMEOUT};
 pub(crate) struct RequestBody {
     body: Option<Incoming>,
     lingers: bool,
+    /// Counts the bytes as they come, when somebody wants to know.
+    received: Option<Counter>,
 }
 
 impl RequestBody {
     /// The body of a request of this version of HTTP.
-    pub(crate) fn new(body: Incoming, version: http::Version) -> Self {
-        Self { body: Some(body), lingers: version == http::Version::HTTP_2 }
+    pub(crate) fn new(body: Incoming, version: http::Version, received: Option<Counter>) -> Self {
+        Self { body: Some(body), lingers: version == http::Version::HTTP_2, received }
     }
 
     /// Its size, in bytes, where that is known beforehand: also 0 for a request that has none.
@@ -42,6 +45,9 @@ impl RequestBody {
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let Some(body) = &mut self.body else { return Poll::Ready(None) };
         let outcome = ready!(Pin::new(body).poll_frame(cx));
+        if let (Some(received), Some(Ok(frame))) = (&self.received, &outcome) {
+            received.inc_by(frame.data_ref().map_or(0, |data| data.len() as u64));
+        }
         if !matches!(outcome, Some(Ok(_))) {
             self.body = None;
         }

@@ -133,6 +133,16 @@ impl Record {
     }
 }
 
+impl Record {
+    /// Accounts for a piece of the body that is handed to the connection.
+    pub(crate) fn sends(&mut self, size_bytes: u64) {
+        self.written_bytes += size_bytes;
+        if let Some(metrics) = &self.call.app.metrics {
+            metrics.sent_bytes().inc_by(size_bytes);
+        }
+    }
+}
+
 impl Drop for Record {
     /// Writes every log line of the request.
     fn drop(&mut self) {

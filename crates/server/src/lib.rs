@@ -35,10 +35,11 @@ mod state_token;
 
 pub use access_log::AccessLog;
 pub use app::App;
-pub use debug::DebugOptions;
+pub use debug::{DebugOptions, RegistryVars};
 pub use exchange::Peer;
 pub use health::{Health, StorageCheck};
 pub use listen::{Drained, ListenAddress, ListenError, Listener, serve, serve_debug};
+pub use metrics::Metrics;
 pub use options::{HostUrl, OptionsError, PathPrefix, Secret, ServerOptions};
 pub use route::{NoRoute, Route};
 

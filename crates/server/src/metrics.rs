@@ -1,49 +1,51 @@
-//! Prometheus metrics, under Distribution's names.
+//! Prometheus metrics, under Distribution's names where it has one. The table of all of them is in
+//! `docs/observability.md`.
 
-use http::{Method, header};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use auth::Refusal;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::registry::Registry;
 
 use crate::exchange::Record;
+use crate::health::Health;
 
+mod classic;
+mod format;
+mod http;
 mod process;
+mod scraped;
+mod storage;
 
-/// Seconds a request took: the buckets of Distribution's library.
-const DURATION_BUCKETS: [f64; 13] =
-    [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 60.0];
+pub(crate) use format::Format;
+pub(crate) use http::InFlight;
+pub(crate) use process::as_json as process_as_json;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ByHandler {
-    handler: &'static str,
+struct ByReason {
+    reason: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ByMethod {
-    handler: &'static str,
-    method: &'static str,
+struct ByVersion {
+    version: &'static str,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ByCode {
-    code: u16,
-    handler: &'static str,
-    method: &'static str,
-}
-
-/// What is counted and measured about requests. Only of those that name an endpoint, as in
-/// Distribution.
-pub(crate) struct Metrics {
+/// What is counted and measured. Made first, handed to whoever has something to register, and then
+/// given to [`App::with_metrics`](crate::App::with_metrics).
+pub struct Metrics {
     registry: Registry,
-    in_flight: Family<ByHandler, Gauge>,
-    requests: Family<ByCode, Counter>,
-    duration: Family<ByMethod, Histogram>,
-    request_size: Family<ByHandler, Histogram>,
-    response_size: Family<ByHandler, Histogram>,
+    http: http::HttpMetrics,
+    storage: storage::StorageMetrics,
+    authentication_failures: Family<ByReason, Counter>,
+    rate_limited: Counter,
+    received_bytes: Counter,
+    sent_bytes: Counter,
 }
 
 impl std::fmt::Debug for Metrics {
@@ -52,106 +54,135 @@ impl std::fmt::Debug for Metrics {
     }
 }
 
-/// 1 KiB to 2 GiB, Distribution's buckets for sizes.
-fn size_histogram() -> Histogram {
-    Histogram::new(exponential_buckets(1024.0, 2.0, 22))
-}
-
 impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::default();
-        let in_flight = Family::default();
-        let requests = Family::default();
-        let duration = Family::new_with_constructor(duration_histogram as fn() -> Histogram);
-        let request_size = Family::new_with_constructor(size_histogram as fn() -> Histogram);
-        let response_size = Family::new_with_constructor(size_histogram as fn() -> Histogram);
-        let http = registry.sub_registry_with_prefix("registry_http");
-        http.register("in_flight_requests", "The in-flight HTTP requests", in_flight.clone());
-        http.register("requests", "Total number of HTTP requests made", requests.clone());
-        http.register(
-            "request_duration_seconds",
-            "The HTTP request latencies in seconds",
-            duration.clone(),
-        );
-        http.register(
-            "request_size_bytes",
-            "The HTTP request sizes in bytes",
-            request_size.clone(),
-        );
-        http.register(
-            "response_size_bytes",
-            "The HTTP response sizes in bytes",
-            response_size.clone(),
-        );
+        let http = http::HttpMetrics::register(registry.sub_registry_with_prefix("registry_http"));
+        let storage = storage::StorageMetrics::register(&mut registry);
         registry.register_collector(Box::new(process::Process));
-        Self { registry, in_flight, requests, duration, request_size, response_size }
+
+        let own = registry.sub_registry_with_prefix("wharf");
+        let build = Family::<ByVersion, Gauge>::default();
+        build.get_or_create(&ByVersion { version: env!("CARGO_PKG_VERSION") }).set(1);
+        own.register("build_info", "The version of wharf that runs", build);
+        let authentication_failures = Family::default();
+        own.register(
+            "authentication_failures",
+            "Requests that were refused because of their credentials, by what was wrong",
+            authentication_failures.clone(),
+        );
+        let counter = |own: &mut Registry, name: &str, help: &str| {
+            let counter = Counter::default();
+            own.register(name, help, counter.clone());
+            counter
+        };
+        let rate_limited =
+            counter(own, "rate_limited_requests", "Requests that were answered with 429");
+        let received_bytes =
+            counter(own, "received_bytes", "Bytes of request bodies, counted as they come");
+        let sent_bytes = counter(own, "sent_bytes", "Bytes of response bodies, counted as they go");
+        Self {
+            registry,
+            http,
+            storage,
+            authentication_failures,
+            rate_limited,
+            received_bytes,
+            sent_bytes,
+        }
     }
 }
 
-fn duration_histogram() -> Histogram {
-    Histogram::new(DURATION_BUCKETS)
-}
-
 impl Metrics {
-    /// Everything, in the OpenMetrics text format.
+    /// The metrics of requests and of this process. Nothing is shown before
+    /// [`App::with_metrics`](crate::App::with_metrics) has them.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Lets somebody else register metrics of their own. Names that are there already must not be
+    /// registered again.
+    pub fn register(&mut self, register: impl FnOnce(&mut Registry)) {
+        register(&mut self.registry);
+    }
+
+    /// Who measures a driver's operations, for [`storage::Observed`](::storage::Observed).
+    /// `driver` is its name in the configuration.
+    #[must_use]
+    pub fn storage_observer(&self, driver: &'static str) -> Arc<dyn ::storage::Observer> {
+        Arc::new(self.storage.observer(driver))
+    }
+
+    /// Shows when the server's certificate expires: `expiry` is asked at every scrape, and has
+    /// nothing to say while there is no certificate. With several it is the earliest that counts.
+    pub fn watch_certificate(
+        &mut self,
+        expiry: impl Fn() -> Option<SystemTime> + Send + Sync + 'static,
+    ) {
+        self.registry.register_collector(Box::new(scraped::Certificate::new(expiry)));
+    }
+
+    /// Shows what a registry and the health checks have to say.
+    pub(crate) fn watch(&mut self, registry: &Arc<::registry::Registry>, health: &Arc<Health>) {
+        self.registry.register_collector(Box::new(scraped::ManifestCache::new(registry)));
+        self.registry.register_collector(Box::new(scraped::Healthy::new(health)));
+    }
+
+    /// Everything, as text.
     ///
     /// # Errors
     /// Never in practice: writing to a string can't fail.
-    pub(crate) fn encode(&self) -> Result<String, std::fmt::Error> {
+    pub(crate) fn encode(&self, format: Format) -> Result<String, std::fmt::Error> {
         let mut text = String::new();
         encode(&mut text, &self.registry)?;
-        Ok(text)
+        Ok(match format {
+            Format::OpenMetrics => text,
+            Format::Classic => classic::from_open_metrics(&text),
+        })
     }
 
     /// Counts a request in, until the result is dropped.
     pub(crate) fn started(&self, handler: &'static str) -> InFlight {
-        let gauge = self.in_flight.get_or_create_owned(&ByHandler { handler });
-        gauge.inc();
-        InFlight(gauge)
+        self.http.started(handler)
     }
 
     /// Measures a request that has been answered.
     pub(crate) fn finished(&self, record: &Record) {
-        let call = &record.call;
-        let Some(route) = &call.route else { return };
-        let (handler, method) = (route.handler(), method_label(&call.parts.method));
-        let code = record.status.as_u16();
-        self.requests.get_or_create(&ByCode { code, handler, method }).inc();
-        let seconds = call.started.elapsed().as_secs_f64();
-        self.duration.get_or_create(&ByMethod { handler, method }).observe(seconds);
-        let body: u64 =
-            call.header(&header::CONTENT_LENGTH).and_then(|n| n.parse().ok()).unwrap_or(0);
-        let by_handler = ByHandler { handler };
-        self.request_size.get_or_create(&by_handler).observe(to_f64(body));
-        self.response_size.get_or_create(&by_handler).observe(to_f64(record.written_bytes));
+        self.http.finished(record);
+        if record.status == ::http::StatusCode::TOO_MANY_REQUESTS {
+            self.rate_limited.inc();
+        }
+    }
+
+    /// Counts a request whose sender was not let in.
+    pub(crate) fn refused(&self, refusal: &Refusal) {
+        let reason = match refusal {
+            Refusal::Unauthorized(refused) => refused.kind,
+            Refusal::TooManyFailures { .. } => "too_many_failures",
+            _ => "unavailable",
+        };
+        self.authentication_failures.get_or_create(&ByReason { reason }).inc();
+    }
+
+    /// What counts the bytes of request bodies.
+    pub(crate) fn received_bytes(&self) -> &Counter {
+        &self.received_bytes
+    }
+
+    /// What counts the bytes of response bodies.
+    pub(crate) fn sent_bytes(&self) -> &Counter {
+        &self.sent_bytes
     }
 }
 
-/// A request that is being answered.
-pub(crate) struct InFlight(Gauge);
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        self.0.dec();
-    }
+/// A gauge for what is looked up at the scrape.
+fn gauge(value: f64) -> ConstGauge<f64> {
+    ConstGauge::new(value)
 }
 
-/// Only methods that exist, so that a client can't make up label values.
-fn method_label(method: &Method) -> &'static str {
-    match *method {
-        Method::GET => "get",
-        Method::HEAD => "head",
-        Method::POST => "post",
-        Method::PUT => "put",
-        Method::PATCH => "patch",
-        Method::DELETE => "delete",
-        Method::OPTIONS => "options",
-        _ => "unknown",
-    }
-}
-
-/// Sizes beyond 2^53 bytes do not occur.
+/// Counts and sizes beyond 2^53 do not occur.
 #[allow(clippy::cast_precision_loss, reason = "see above")]
-fn to_f64(size_bytes: u64) -> f64 {
-    size_bytes as f64
+fn to_f64(number: u64) -> f64 {
+    number as f64
 }

@@ -68,7 +68,7 @@ impl ResponseBody {
         }
         self.left -= piece.len() as u64;
         if let Some(record) = &mut self.record {
-            record.written_bytes += piece.len() as u64;
+            record.sends(piece.len() as u64);
         }
         piece
     }

@@ -62,7 +62,7 @@ impl Builder {
             app = app.with_access_log(log);
         }
         if self.metrics {
-            app = app.with_metrics();
+            app = app.with_metrics(server::Metrics::new());
         }
         self.changes.into_iter().fold(app, |app, change| change(app))
     }

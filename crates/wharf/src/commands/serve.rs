@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use config::{Config, Environment, Listen, Loaded, Located, locate};
 use registry::Registry;
 use server::{
-    AccessLog, App, DebugOptions, Drained, ListenAddress, Listener, StorageCheck, serve,
+    AccessLog, App, DebugOptions, Drained, ListenAddress, Listener, Metrics, StorageCheck, serve,
     serve_debug,
 };
 use tokio_util::sync::CancellationToken;
@@ -101,7 +101,7 @@ fn app(config: &Config, registry: Arc<Registry>) -> anyhow::Result<App> {
         app = app.with_access_log(AccessLog::stdout().context("access log")?);
     }
     if config.http.debug.is_some() && config.http.prometheus_path.is_some() {
-        app = app.with_metrics();
+        app = app.with_metrics(Metrics::new());
     }
     Ok(app)
 }
@@ -154,7 +154,10 @@ async fn start_background(
         let listener =
             Listener::bind(&address(listen)?).await.context("http.debug.addr can't be used")?;
         info!(address = %listener, "debug server listening");
-        let options = DebugOptions { metrics_path: config.http.prometheus_path.clone() };
+        let options = DebugOptions {
+            metrics_path: config.http.prometheus_path.clone(),
+            ..DebugOptions::default()
+        };
         let stopped = stop.clone().cancelled_owned();
         tasks.push(tokio::spawn(serve_debug(listener, Arc::clone(app), options, stopped)));
     }

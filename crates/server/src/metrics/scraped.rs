@@ -1,0 +1,113 @@
+//! What is looked up when somebody scrapes, because it is counted elsewhere.
+
+use std::fmt;
+use std::sync::{Arc, Weak};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use registry::{CacheStats, Registry};
+
+use super::gauge;
+use crate::health::Health;
+
+/// Distribution's metrics of its cache, in the names of versions 3 and 2. A cache in memory can't
+/// fail, so its errors stay at zero.
+pub(super) struct ManifestCache {
+    /// Weak: the registry's driver is observed by the metrics that this belongs to.
+    registry: Weak<Registry>,
+}
+
+impl ManifestCache {
+    pub(super) fn new(registry: &Arc<Registry>) -> Self {
+        Self { registry: Arc::downgrade(registry) }
+    }
+}
+
+impl fmt::Debug for ManifestCache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ManifestCache").finish_non_exhaustive()
+    }
+}
+
+impl Collector for ManifestCache {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let Some(registry) = self.registry.upgrade() else { return Ok(()) };
+        let CacheStats { requests, hits } = registry.manifest_cache_stats();
+        let misses = requests.saturating_sub(hits);
+        for (name, help, value) in [
+            ("requests", "The number of cache requests received.", requests),
+            ("hits", "The number of cache requests that hit.", hits),
+            ("errors", "The number of cache request errors.", 0),
+        ] {
+            let name = format!("registry_storage_cache_{name}");
+            let descriptor = encoder.encode_descriptor(&name, help, None, MetricType::Counter)?;
+            ConstCounter::new(value).encode(descriptor)?;
+        }
+        let help = "The number of cache requests received, by their outcome.";
+        let mut descriptor =
+            encoder.encode_descriptor("registry_storage_cache", help, None, MetricType::Counter)?;
+        for (kind, value) in [("Request", requests), ("Hit", hits), ("Miss", misses), ("Error", 0)]
+        {
+            let labels = [("type", kind)];
+            ConstCounter::new(value).encode(descriptor.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether the health checks are content.
+#[derive(Debug)]
+pub(super) struct Healthy {
+    health: Arc<Health>,
+}
+
+impl Healthy {
+    pub(super) fn new(health: &Arc<Health>) -> Self {
+        Self { health: Arc::clone(health) }
+    }
+}
+
+impl Collector for Healthy {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let help = "1 while no health check fails, otherwise 0.";
+        let descriptor =
+            encoder.encode_descriptor("wharf_healthy", help, None, MetricType::Gauge)?;
+        ConstGauge::new(i64::from(self.health.is_healthy())).encode(descriptor)
+    }
+}
+
+/// When the server's certificate expires.
+pub(super) struct Certificate {
+    expiry: Box<dyn Fn() -> Option<SystemTime> + Send + Sync>,
+}
+
+impl Certificate {
+    pub(super) fn new(expiry: impl Fn() -> Option<SystemTime> + Send + Sync + 'static) -> Self {
+        Self { expiry: Box::new(expiry) }
+    }
+}
+
+impl fmt::Debug for Certificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Certificate").finish_non_exhaustive()
+    }
+}
+
+impl Collector for Certificate {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let Some(expiry) = (self.expiry)() else { return Ok(()) };
+        // A certificate from before 1970 has expired all the same.
+        let seconds = expiry.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+        let descriptor = encoder.encode_descriptor(
+            "wharf_tls_certificate_expiry_timestamp_seconds",
+            "When the certificate that is served expires, in seconds since 1970.",
+            None,
+            MetricType::Gauge,
+        )?;
+        gauge(seconds).encode(descriptor)
+    }
+}
