@@ -8,6 +8,7 @@ mod access;
 mod asking;
 mod authenticator;
 pub mod htpasswd;
+pub mod limits;
 mod refusal;
 mod silly;
 pub mod token;

@@ -1,0 +1,5 @@
+//! Tokens made at test time against the whole of [`TokenAuth`].
+
+mod algorithms;
+mod signer;
+mod support;
