@@ -25,7 +25,7 @@ fn say_error(message: impl std::fmt::Display) {
 }
 
 /// Writes text to standard output.
-fn say(text: &str) {
+pub(crate) fn say(text: &str) {
     let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
@@ -61,7 +61,7 @@ fn report(errors: &[Diagnostic]) -> ExitCode {
 }
 
 /// The driver of a configuration, as a person would say it.
-fn data_location(config: &Config) -> String {
+pub(crate) fn data_location(config: &Config) -> String {
     match &config.storage.driver {
         ::config::Driver::Filesystem(filesystem) => {
             let path = &filesystem.root_directory;

@@ -1,8 +1,10 @@
 //! `wharf`: a container and OCI registry, in place of CNCF Distribution's `registry`.
 
+mod background;
 mod cli;
 mod commands;
 mod entrypoint;
+mod listening;
 mod logging;
 mod options;
 mod purging;

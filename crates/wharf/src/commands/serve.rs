@@ -1,22 +1,18 @@
 //! `wharf serve`.
 
-use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use config::{Config, Environment, Listen, Loaded, Located, locate};
+use config::{Config, Environment, Loaded, Located, locate};
 use registry::Registry;
-use server::{
-    AccessLog, App, DebugOptions, Drained, ListenAddress, Listener, Metrics, StorageCheck, serve,
-    serve_debug,
-};
+use server::{AccessLog, App, Drained, Metrics, serve};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use super::{data_location, find, load, refuse, report, say};
-use crate::{logging, options, purging, shutdown, storage_driver};
+use super::{find, load, refuse, report};
+use crate::{background, listening, logging, options, shutdown, storage_driver};
 
 /// `wharf serve`: everything from the configuration to the last answered request.
 pub(crate) fn run(file: Option<&Path>) -> ExitCode {
@@ -71,11 +67,11 @@ async fn serve_until_told(loaded: &Loaded, is_configured: bool) -> anyhow::Resul
     let driver = storage_driver::open(&config.storage)?;
     let registry = Arc::new(Registry::new(driver, options::registry(config)));
     let app = Arc::new(app(config, Arc::clone(&registry))?);
-    let listener = listener(config).await?;
+    let listener = listening::listener(config).await?;
     let stop = CancellationToken::new();
-    let background = start_background(config, &app, &registry, &stop).await?;
+    let background = background::start(config, &app, &registry, &stop).await?;
 
-    announce(config, &listener, is_configured);
+    listening::announce(config, &listener, is_configured);
     // Without systemd there is nobody to tell, which is no error.
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
     let drained = serve(listener, Arc::clone(&app), async {
@@ -104,112 +100,4 @@ fn app(config: &Config, registry: Arc<Registry>) -> anyhow::Result<App> {
         app = app.with_metrics(Metrics::new());
     }
     Ok(app)
-}
-
-async fn listener(config: &Config) -> anyhow::Result<Listener> {
-    if let Some(inherited) = Listener::from_systemd()? {
-        info!("listening on the socket that systemd passed; http.addr is not used");
-        return Ok(inherited);
-    }
-    Ok(Listener::bind(&address(&config.http.listen)?).await?)
-}
-
-fn address(listen: &Listen) -> anyhow::Result<ListenAddress> {
-    Ok(match listen {
-        Listen::Unix(path) => ListenAddress::Unix(path.clone()),
-        Listen::Tcp { host, port } => {
-            let host = host.as_deref().unwrap_or_default();
-            let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
-            ListenAddress::tcp(&format!("{host}:{port}"))?
-        }
-    })
-}
-
-/// Starts what runs beside the API until `stop`: the health check, the purge of uploads, and the
-/// debug listener.
-async fn start_background(
-    config: &Config,
-    app: &Arc<App>,
-    registry: &Arc<Registry>,
-    stop: &CancellationToken,
-) -> anyhow::Result<Vec<tokio::task::JoinHandle<()>>> {
-    let mut tasks = Vec::new();
-    let mut until_stopped = |task: std::pin::Pin<Box<dyn Future<Output = ()> + Send>>| {
-        let stop = stop.clone();
-        tasks.push(tokio::spawn(async move {
-            stop.run_until_cancelled(task).await;
-        }));
-    };
-    if let Some(check) = &config.health.storage_driver {
-        let threshold = u32::try_from(check.threshold).unwrap_or(u32::MAX);
-        let check = StorageCheck { interval: check.interval, threshold };
-        let driver = Arc::clone(registry.driver());
-        until_stopped(Box::pin(Arc::clone(app.health()).watch_storage(driver, check)));
-    }
-    let purging = config.storage.upload_purging.clone();
-    if purging.enabled && !config.storage.read_only {
-        until_stopped(Box::pin(purging::run(Arc::clone(registry), purging)));
-    }
-    if let Some(listen) = &config.http.debug {
-        let listener =
-            Listener::bind(&address(listen)?).await.context("http.debug.addr can't be used")?;
-        info!(address = %listener, "debug server listening");
-        let options = DebugOptions {
-            metrics_path: config.http.prometheus_path.clone(),
-            ..DebugOptions::default()
-        };
-        let stopped = stop.clone().cancelled_owned();
-        tasks.push(tokio::spawn(serve_debug(listener, Arc::clone(app), options, stopped)));
-    }
-    Ok(tasks)
-}
-
-/// Says where the registry listens and where its data lies.
-fn announce(config: &Config, listener: &Listener, is_configured: bool) {
-    let data = data_location(config);
-    info!(
-        address = %listener,
-        data = %data,
-        version = env!("CARGO_PKG_VERSION"),
-        "listening on {listener}"
-    );
-    // Standard output is the access log's; only somebody who tries wharf out is told what to do.
-    if let (false, Ok(address)) = (is_configured, listener.local_address()) {
-        say(&greeting(address, &data, &config.http.prefix));
-    }
-}
-
-fn greeting(address: SocketAddr, data: &str, prefix: &str) -> String {
-    let host = if address.ip().is_unspecified() || address.ip().is_loopback() {
-        format!("localhost:{}", address.port())
-    } else {
-        address.to_string()
-    };
-    format!(
-        "wharf {version} listens on {address}\n\
-         data: {data}\n\
-         try:  docker tag alpine {host}{prefix}/alpine && docker push {host}{prefix}/alpine\n",
-        version = env!("CARGO_PKG_VERSION"),
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_newcomer_is_told_where_and_what_to_try() {
-        for (address, host) in [
-            ("[::]:5000", "localhost:5000"),
-            ("0.0.0.0:5000", "localhost:5000"),
-            ("127.0.0.1:5001", "localhost:5001"),
-            ("192.0.2.7:5000", "192.0.2.7:5000"),
-        ] {
-            let text = greeting(address.parse().unwrap(), "/srv/wharf-data", "");
-            let lines: Vec<_> = text.lines().collect();
-            assert!(lines[0].ends_with(&format!("listens on {address}")), "{text}");
-            assert_eq!(lines[1], "data: /srv/wharf-data");
-            assert!(lines[2].ends_with(&format!("docker push {host}/alpine")), "{text}");
-        }
-    }
 }
