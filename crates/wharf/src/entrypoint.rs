@@ -1,8 +1,269 @@
-//! The command line as the entry point of Distribution's images takes it.
+//! The command line as Distribution's `registry` and the entry point of its images take it.
+//!
+//! wharf's own command line is strict. The container image has two more names for the binary:
+//! `registry`, which also takes what Go's flags take, and `/entrypoint.sh`, which follows the rules
+//! of the script of that name in Distribution's images, in an image that has no shell.
 
-use std::ffi::OsString;
+mod defaults;
+mod user;
 
-/// The arguments as the command line understands them.
+use std::ffi::{OsStr, OsString};
+use std::io::Write as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+
+/// What the command line asks for.
+#[derive(Debug, PartialEq, Eq)]
+enum Request {
+    /// Something for wharf's own command line.
+    Wharf(Vec<OsString>),
+    /// The same, from the entry point of the image: the process need not stay root.
+    Image(Vec<OsString>),
+    /// Another program in the container.
+    Program(Vec<OsString>),
+    /// `registry --version`: the line to print.
+    Version(String),
+}
+
+/// The arguments as wharf's own command line understands them.
+///
+/// In the container's entry point, root is left here, and another program than the registry takes
+/// the place of this one.
 pub(crate) fn arguments(given: impl Iterator<Item = OsString>) -> Vec<OsString> {
-    given.collect()
+    match request(given.collect(), defaults::choose) {
+        Request::Wharf(arguments) => arguments,
+        Request::Image(arguments) => {
+            user::leave_root(served_file(&arguments).as_deref());
+            arguments
+        }
+        Request::Program(words) => become_program(&words),
+        Request::Version(line) => {
+            // Nowhere to report that standard output is closed.
+            let _ = writeln!(std::io::stdout(), "{line}");
+            std::process::exit(0);
+        }
+    }
+}
+
+/// The configuration file that the container's first process was told to serve, if that process is
+/// the registry. A health check runs beside it and has the same environment, but not its arguments.
+pub(crate) fn file_of_first_process() -> Option<PathBuf> {
+    let line = std::fs::read("/proc/1/cmdline").ok()?;
+    file_of(&line, defaults::choose)
+}
+
+fn file_of(command_line: &[u8], choose: impl Fn(&OsStr) -> OsString) -> Option<PathBuf> {
+    use std::os::unix::ffi::OsStrExt as _;
+    let words =
+        command_line.split(|byte| *byte == 0).map(|word| OsStr::from_bytes(word).to_owned());
+    // `docker run --init` has its own program first, which names this one.
+    let words = words.skip_while(|word| !is_name_of_ours(word)).collect();
+    match request(words, choose) {
+        Request::Wharf(arguments) | Request::Image(arguments) => served_file(&arguments),
+        Request::Program(_) | Request::Version(_) => None,
+    }
+}
+
+/// The file in `serve FILE`.
+fn served_file(arguments: &[OsString]) -> Option<PathBuf> {
+    let mut rest = arguments.iter().skip(1);
+    rest.next().filter(|verb| *verb == "serve")?;
+    rest.find(|word| !word.is_empty() && !starts_with_dash(word)).map(PathBuf::from)
+}
+
+fn request(arguments: Vec<OsString>, choose: impl Fn(&OsStr) -> OsString) -> Request {
+    match arguments.first().map(|program| file_name(program)) {
+        Some("registry") => as_registry(arguments),
+        Some("entrypoint.sh") => as_entry_point(arguments, choose),
+        _ => Request::Wharf(arguments),
+    }
+}
+
+/// The rules of the image's `/entrypoint.sh`.
+fn as_entry_point(arguments: Vec<OsString>, choose: impl Fn(&OsStr) -> OsString) -> Request {
+    let registry = OsString::from("registry");
+    let rest = &arguments[1..];
+    let Some(first) = rest.first() else { return Request::Image(arguments) };
+    let words = if is_yaml(first) {
+        let files = rest.iter().enumerate().map(|(n, word)| match n {
+            // The image's own command: the file that was put in place of a default one is meant.
+            0 if rest.len() == 1 => choose(word),
+            _ => word.clone(),
+        });
+        [registry, "serve".into()].into_iter().chain(files).collect()
+    } else if is_verb(first) || starts_with_dash(first) {
+        [registry].into_iter().chain(rest.iter().cloned()).collect()
+    } else if file_name(first) == "registry" || file_name(first) == "wharf" {
+        rest.to_vec()
+    } else {
+        return Request::Program(rest.to_vec());
+    };
+    match request(words, choose) {
+        Request::Wharf(arguments) => Request::Image(arguments),
+        other => other,
+    }
+}
+
+/// The verbs that Distribution's script knows, and wharf's own, which no program is called by.
+fn is_verb(word: &OsStr) -> bool {
+    const VERBS: [&str; 7] =
+        ["serve", "garbage-collect", "help", "config", "healthcheck", "htpasswd", "cert"];
+    VERBS.iter().any(|verb| word == *verb)
+}
+
+/// What Go's command line takes and clap does not: a value for a switch.
+fn as_registry(arguments: Vec<OsString>) -> Request {
+    let is_version = |word: &OsString| word == "--version" || word == "-v";
+    if let [program, word] = arguments.as_slice()
+        && is_version(word)
+    {
+        // Three words, as Distribution prints: program, package, version.
+        let version = env!("CARGO_PKG_VERSION");
+        return Request::Version(format!("{} wharf {version}", program.display()));
+    }
+    Request::Wharf(arguments.into_iter().filter_map(plain_switch).collect())
+}
+
+/// `--dry-run=true` as `--dry-run`; `--dry-run=false` as nothing. The values are those of Go's
+/// `strconv.ParseBool`.
+fn plain_switch(word: OsString) -> Option<OsString> {
+    const SWITCHES: [&str; 6] = ["--dry-run", "--delete-untagged", "--quiet", "-d", "-m", "-q"];
+    let split = word.to_str().and_then(|text| text.split_once('='));
+    match split {
+        Some((switch, value)) if SWITCHES.contains(&switch) => match value {
+            "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(switch.into()),
+            "0" | "f" | "F" | "false" | "FALSE" | "False" => None,
+            _ => Some(word),
+        },
+        _ => Some(word),
+    }
+}
+
+/// Runs another program in place of this one, as the script's `exec "$@"`.
+fn become_program(words: &[OsString]) -> ! {
+    let [program, arguments @ ..] = words else { std::process::exit(0) };
+    let error = std::process::Command::new(program).args(arguments).exec();
+    say(format_args!(
+        "could not run {}: {error}. The image holds wharf and nothing else; \
+         its verbs are serve, config, htpasswd, cert, healthcheck and help",
+        program.display()
+    ));
+    // The codes of a shell.
+    std::process::exit(if error.kind() == std::io::ErrorKind::NotFound { 127 } else { 126 })
+}
+
+/// Writes a line to standard error; the log is not started yet.
+fn say(message: impl std::fmt::Display) {
+    // Nowhere to report that standard error is closed.
+    let _ = writeln!(std::io::stderr(), "wharf: {message}");
+}
+
+fn is_name_of_ours(word: &OsStr) -> bool {
+    ["registry", "entrypoint.sh", "wharf"].contains(&file_name(word))
+}
+
+/// The file name in a path, as text; empty when there is none.
+fn file_name(path: &OsStr) -> &str {
+    Path::new(path).file_name().and_then(OsStr::to_str).unwrap_or_default()
+}
+
+fn is_yaml(word: &OsStr) -> bool {
+    word.to_str().is_some_and(|text| text.ends_with(".yaml") || text.ends_with(".yml"))
+}
+
+fn starts_with_dash(word: &OsStr) -> bool {
+    word.as_encoded_bytes().starts_with(b"-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(line: &str) -> Vec<OsString> {
+        line.split_whitespace().map(OsString::from).collect()
+    }
+
+    fn asked(line: &str) -> Request {
+        request(
+            words(line),
+            |file| if file == "/default.yml" { "/mine.yml".into() } else { file.into() },
+        )
+    }
+
+    #[test]
+    fn wharf_is_left_as_it_is() {
+        for line in ["wharf serve a.yml", "/bin/wharf a.yml", "wharf garbage-collect -d=true", ""] {
+            assert_eq!(asked(line), Request::Wharf(words(line)), "{line}");
+        }
+    }
+
+    #[test]
+    fn the_entry_point_follows_the_script() {
+        for (line, expected) in [
+            ("/entrypoint.sh /c.yml", "registry serve /c.yml"),
+            ("/entrypoint.sh c.yaml", "registry serve c.yaml"),
+            ("/entrypoint.sh serve /c.conf", "registry serve /c.conf"),
+            ("/entrypoint.sh garbage-collect -m=true /c.yml", "registry garbage-collect -m /c.yml"),
+            ("/entrypoint.sh help", "registry help"),
+            ("/entrypoint.sh --help", "registry --help"),
+            ("/entrypoint.sh registry serve /c.yml", "registry serve /c.yml"),
+            ("/entrypoint.sh /bin/registry serve /c.yml", "/bin/registry serve /c.yml"),
+            ("/entrypoint.sh wharf config check", "wharf config check"),
+            ("/entrypoint.sh htpasswd add f alice", "registry htpasswd add f alice"),
+            ("/entrypoint.sh", "/entrypoint.sh"),
+            // The image's own command, with a file in place of the other default one.
+            ("/entrypoint.sh /default.yml", "registry serve /mine.yml"),
+            ("/entrypoint.sh serve /default.yml", "registry serve /default.yml"),
+        ] {
+            assert_eq!(asked(line), Request::Image(words(expected)), "{line}");
+        }
+        for (line, expected) in
+            [("/entrypoint.sh sh -c date", "sh -c date"), ("entrypoint.sh ls", "ls")]
+        {
+            assert_eq!(asked(line), Request::Program(words(expected)), "{line}");
+        }
+    }
+
+    #[test]
+    fn registry_takes_what_go_s_flags_take() {
+        for (line, expected) in [
+            (
+                "registry garbage-collect --dry-run=true c.yml",
+                "registry garbage-collect --dry-run c.yml",
+            ),
+            ("registry garbage-collect -d=1 -m=F c.yml", "registry garbage-collect -d c.yml"),
+            ("registry garbage-collect --quiet=maybe", "registry garbage-collect --quiet=maybe"),
+            ("registry garbage-collect --other=true", "registry garbage-collect --other=true"),
+        ] {
+            assert_eq!(asked(line), Request::Wharf(words(expected)), "{line}");
+        }
+        let version = env!("CARGO_PKG_VERSION");
+        for (line, program) in [
+            ("registry --version", "registry"),
+            ("/bin/registry -v", "/bin/registry"),
+            ("/entrypoint.sh --version", "registry"),
+        ] {
+            assert_eq!(
+                asked(line),
+                Request::Version(format!("{program} wharf {version}")),
+                "{line}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_first_process_tells_what_it_serves() {
+        for (line, file) in [
+            ("/entrypoint.sh\0/a.yml\0", Some("/a.yml")),
+            ("/sbin/docker-init\0--\0/entrypoint.sh\0serve\0/b.conf\0", Some("/b.conf")),
+            ("/bin/registry\0serve\0/c.yml\0", Some("/c.yml")),
+            ("registry\0serve\0", None),
+            ("/lib/systemd/systemd\0--system\0", None),
+            ("/entrypoint.sh\0sh\0-c\0serve\0", None),
+            ("", None),
+        ] {
+            let found = file_of(line.as_bytes(), OsStr::to_owned);
+            assert_eq!(found.as_deref(), file.map(Path::new), "{line:?}");
+        }
+    }
 }
