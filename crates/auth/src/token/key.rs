@@ -330,12 +330,18 @@ mod tests {
     }
 
     #[test]
-    fn a_libtrust_id_has_twelve_groups_of_four() {
-        // printf x | sha256sum | xxd -r -p | head -c 30 | base32
-        let expected = "FVYRMQVXE2YEIALCPSU7XLBS6XEFGD5RSA6MJWYCEWDRPEQ2";
-        let id = libtrust_id(b"x");
-        assert_eq!(id.split(':').map(str::len).collect::<Vec<_>>(), [4; 12]);
-        assert_eq!(id.replace(':', ""), expected);
+    fn the_libtrust_id_of_docker_s_manifest_specification() {
+        // The example of "Image Manifest Version 2, Schema 1".
+        let decode = |text| URL_SAFE_NO_PAD.decode(text).unwrap();
+        let x = decode("3gAwX48IQ5oaYQAYSxor6rYYc_6yjuLCjtQ9LUakg4A");
+        let y = decode("t72ge6kIA1XOjqjVoEOiPPAURltJFBMGDSQvEGVB010");
+        // RFC 5480: a key on P-256.
+        let mut spki = vec![0x30, 0x59, 0x30, 0x13, 6, 7, 0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1];
+        spki.extend([6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7, 3, 0x42, 0, 4]);
+        spki.extend([x, y].concat());
+        assert!(Key::from_spki_der(&spki).is_ok());
+        let expected = "OD6I:6DRK:JXEJ:KBM4:255X:NSAA:MUSF:E4VM:ZI6W:CUN2:L4Z6:LSF4";
+        assert_eq!(libtrust_id(&spki), expected);
     }
 
     #[test]

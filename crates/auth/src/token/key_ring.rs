@@ -1,6 +1,7 @@
 //! The keys that are trusted at a moment, by their names.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 
 use super::algorithm::Algorithm;
@@ -44,19 +45,31 @@ impl TrustedKey {
     }
 
     /// Its names for a log.
-    pub(crate) fn public_ids(&self) -> Vec<String> {
-        if matches!(self.key, Key::Secret(_)) { self.names.clone() } else { self.ids() }
+    pub(crate) fn public_ids(&self) -> String {
+        match self.key {
+            Key::Secret(_) if self.names.is_empty() => "a secret without a name".into(),
+            Key::Secret(_) => self.names.join(" = "),
+            _ => self.ids().join(" = "),
+        }
     }
 }
 
 /// All that is trusted at a moment.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct KeyRing {
     by_id: HashMap<String, Vec<Arc<TrustedKey>>>,
     /// Certificates that sign tokens and other certificates.
     pub(crate) anchors: Vec<Anchor>,
     /// Grows with every change, so that what was verified before is verified anew.
     pub(crate) generation: u64,
+}
+
+/// Leaves out the names of keys: one may be the thumbprint of a secret.
+impl fmt::Debug for KeyRing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (names, anchors) = (self.by_id.len(), self.anchors.len());
+        write!(f, "{names} names of keys, {anchors} certificates")
+    }
 }
 
 impl KeyRing {

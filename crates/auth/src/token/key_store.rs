@@ -74,7 +74,6 @@ impl What {
 struct Remote {
     fetcher: Fetcher,
     refresh: Duration,
-    unknown_key_interval: Duration,
     state: Mutex<RemoteState>,
 }
 
@@ -104,7 +103,6 @@ impl KeyStore {
                 remote = Some(Remote {
                     fetcher,
                     refresh: options.jwks_refresh.max(JWKS_REFRESH_MIN),
-                    unknown_key_interval: JWKS_UNKNOWN_KEY_INTERVAL,
                     state: Mutex::default(),
                 });
             }
@@ -206,8 +204,8 @@ impl KeyStore {
             return true;
         }
         let interval = match state.taken {
-            Some(_) => remote.unknown_key_interval,
-            None => remote.unknown_key_interval.min(JWKS_RETRY_DELAY),
+            Some(_) => JWKS_UNKNOWN_KEY_INTERVAL,
+            None => JWKS_RETRY_DELAY,
         };
         if state.attempted.is_some_and(|attempted| attempted.elapsed() < interval) {
             return false;
@@ -279,7 +277,7 @@ impl KeyStore {
         for problem in left_out {
             tracing::warn!(origin, problem, "not used as a key for tokens");
         }
-        let ids: Vec<_> = keys.iter().map(|key| key.public_ids().join(" = ")).collect();
+        let ids: Vec<_> = keys.iter().map(|key| key.public_ids()).collect();
         tracing::info!(origin, keys = ids.join(", "), "keys for tokens");
         match part {
             Part::Bundle(bundle) => parts.bundle = Some(Arc::new(bundle)),
