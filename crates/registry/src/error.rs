@@ -126,8 +126,8 @@ pub enum BodyError {
     /// The client went away, or broke the framing.
     #[error("{0}")]
     Disconnected(String),
-    /// Nothing came for too long.
-    #[error("nothing was received for {0} seconds")]
+    /// Nothing came for too long, or next to nothing.
+    #[error("too little was received for {0} seconds")]
     Idle(u64),
     /// More came than is allowed.
     #[error("it has more than {limit_bytes} bytes")]

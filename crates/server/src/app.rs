@@ -20,12 +20,12 @@ use crate::body::RequestBody;
 use crate::error::{ApiError, LoggedError};
 use crate::exchange::{Call, Peer, Record};
 use crate::health::Health;
-use crate::limits::REQUEST_TARGET_BYTES_MAX;
 use crate::metrics::Metrics;
 use crate::options::ServerOptions;
+use crate::rate_limit::{self, RateLimiter};
 use crate::response::{Response, ResponseBody};
 use crate::route::{NoRoute, Route};
-use crate::{authorize, cors, handlers, headers, response};
+use crate::{authorize, cors, handlers, head, headers, response};
 
 /// The HTTP API over a registry: everything but the listeners.
 #[derive(Debug)]
@@ -37,6 +37,8 @@ pub struct App {
     pub(crate) metrics: Option<Metrics>,
     /// Who may do what; none when everybody may do everything.
     pub(crate) authenticator: Option<Authenticator>,
+    /// Counts the requests of each client; none when there may be any number.
+    pub(crate) rate_limiter: Option<RateLimiter>,
     /// Requests that change something. They are finished even when their client goes away.
     pub(crate) writes: TaskTracker,
     draining: AtomicBool,
@@ -48,6 +50,7 @@ impl App {
     pub fn new(registry: Arc<Registry>, options: ServerOptions) -> Self {
         Self {
             registry,
+            rate_limiter: options.rate_limit.map(RateLimiter::new),
             options,
             health: Arc::default(),
             access_log: None,
@@ -184,11 +187,8 @@ async fn api(
     no_route: Option<NoRoute>,
     body: RequestBody,
 ) -> Result<Response, ApiError> {
-    if call.parts.uri.path_and_query().is_some_and(|p| p.as_str().len() > REQUEST_TARGET_BYTES_MAX)
-    {
-        return Err(ApiError::new(StatusCode::URI_TOO_LONG, ErrorCode::Unsupported)
-            .detail(format!("the request target has more than {REQUEST_TARGET_BYTES_MAX} bytes")));
-    }
+    head::check(&call.parts)?;
+    rate_limit::before_authentication(call)?;
     let route = match (&call.route, no_route) {
         (Some(route), _) => route,
         (None, Some(NoRoute::Name(reason))) => return Err(ApiError::name_invalid(&reason)),
@@ -203,6 +203,7 @@ async fn api(
     if *route != Route::Token {
         authorize::authorize(call).await?;
     }
+    rate_limit::after_authentication(call)?;
     gate(&call.app.options, route, &call.parts.method)?;
     run(call, body).await
 }

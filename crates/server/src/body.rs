@@ -13,7 +13,7 @@ use prometheus_client::metrics::counter::Counter;
 use registry::BodyError;
 use tokio::time::{Instant, Sleep};
 
-use crate::limits::{LINGER_BYTES_MAX, LINGER_TIMEOUT};
+use crate::limits::{BODY_PROGRESS_BYTES_MIN, LINGER_BYTES_MAX, LINGER_TIMEOUT};
 
 /// A request's body as it came.
 ///
@@ -79,9 +79,19 @@ async fn discard(mut body: Incoming) {
     }
 }
 
-/// A request's body as the domain takes it. Fails when nothing has come for `idle`.
+/// A request's body as the domain takes it. Fails when it has kept the domain waiting for `idle`
+/// since its last [`BODY_PROGRESS_BYTES_MIN`].
+///
+/// Time in which nobody asks for more does not count, so that a slow storage is not held against
+/// the client. A client may spend all of `idle` in one pause or in many.
 pub(crate) fn incoming(body: RequestBody, idle: Duration) -> registry::Body {
-    Box::pin(IncomingBody { body, idle, timer: Box::pin(tokio::time::sleep(idle)), waiting: true })
+    Box::pin(IncomingBody {
+        body,
+        idle,
+        patience: Patience::new(idle),
+        timer: Box::pin(tokio::time::sleep(idle)),
+        waiting_since: None,
+    })
 }
 
 /// The whole of a body that may have at most `limit_bytes`.
@@ -111,9 +121,10 @@ pub(crate) async fn collect(
 struct IncomingBody {
     body: RequestBody,
     idle: Duration,
+    patience: Patience,
     timer: Pin<Box<Sleep>>,
-    /// Whether the timer has been running since the last piece.
-    waiting: bool,
+    /// Since when the next piece has been waited for, with the timer running.
+    waiting_since: Option<Instant>,
 }
 
 impl Stream for IncomingBody {
@@ -124,12 +135,14 @@ impl Stream for IncomingBody {
         loop {
             match this.body.poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) => {
-                    this.waiting = false;
-                    match frame.into_data() {
-                        Ok(data) if !data.is_empty() => return Poll::Ready(Some(Ok(data))),
-                        // Trailers mean nothing here, empty pieces neither.
-                        _ => {}
+                    // Trailers mean nothing here, empty pieces neither.
+                    let Ok(data) = frame.into_data() else { continue };
+                    if data.is_empty() {
+                        continue;
                     }
+                    let waited = this.waiting_since.take().map(|since| since.elapsed());
+                    this.patience.received(data.len() as u64, waited.unwrap_or_default());
+                    return Poll::Ready(Some(Ok(data)));
                 }
                 Poll::Ready(Some(Err(error))) => {
                     return Poll::Ready(Some(Err(BodyError::Disconnected(describe(&error)))));
@@ -138,12 +151,38 @@ impl Stream for IncomingBody {
                 Poll::Pending => break,
             }
         }
-        if !this.waiting {
-            this.timer.as_mut().reset(Instant::now() + this.idle);
-            this.waiting = true;
+        if this.waiting_since.is_none() {
+            let now = Instant::now();
+            this.timer.as_mut().reset(now + this.patience.left);
+            this.waiting_since = Some(now);
         }
         ready!(this.timer.as_mut().poll(cx));
         Poll::Ready(Some(Err(BodyError::Idle(this.idle.as_secs()))))
+    }
+}
+
+/// How long a body may still keep others waiting.
+#[derive(Debug)]
+struct Patience {
+    whole: Duration,
+    left: Duration,
+    /// Bytes since it was whole.
+    received_bytes: u64,
+}
+
+impl Patience {
+    fn new(whole: Duration) -> Self {
+        Self { whole, left: whole, received_bytes: 0 }
+    }
+
+    /// Notes a piece of the body, and how long it was waited for.
+    fn received(&mut self, bytes: u64, waited: Duration) {
+        self.received_bytes += bytes;
+        if self.received_bytes >= BODY_PROGRESS_BYTES_MIN {
+            *self = Self::new(self.whole);
+        } else {
+            self.left = self.left.saturating_sub(waited);
+        }
     }
 }
 
@@ -163,6 +202,38 @@ mod tests {
     fn body(pieces: &[&'static str]) -> registry::Body {
         let pieces: Vec<_> = pieces.iter().map(|p| Ok(Bytes::from_static(p.as_bytes()))).collect();
         Box::pin(stream::iter(pieces))
+    }
+
+    /// Pieces of this size, each after this pause: when they are given up, if ever.
+    fn given_up_after(piece_bytes: u64, pause_secs: u64) -> Option<u64> {
+        let mut patience = Patience::new(Duration::from_secs(120));
+        for piece in 0..100_000 {
+            let pause = Duration::from_secs(pause_secs);
+            if pause > patience.left {
+                return Some(piece * pause_secs + patience.left.as_secs());
+            }
+            patience.received(piece_bytes, pause);
+        }
+        None
+    }
+
+    #[test]
+    fn the_slow_survive_and_those_who_only_hold_on_do_not() {
+        for (piece_bytes, pause_secs, expected) in [
+            // A byte now and then.
+            (1, 100, Some(120)),
+            (1, 1, Some(120)),
+            // Little more than that.
+            (1 << 10, 30, Some(120)),
+            // A modem, in packets.
+            (1 << 10, 1, None),
+            // Long pauses between what is worth something.
+            (16 << 10, 119, None),
+            (16 << 10, 121, Some(120)),
+        ] {
+            let actual = given_up_after(piece_bytes, pause_secs);
+            assert_eq!(actual, expected, "{piece_bytes} bytes every {pause_secs} seconds");
+        }
     }
 
     #[tokio::test]

@@ -1,5 +1,6 @@
 //! One request and what became of it.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
@@ -17,7 +18,7 @@ use crate::locations::Base;
 use crate::metrics::InFlight;
 use crate::query::Query;
 use crate::route::Route;
-use crate::{access_log, error, forwarded, request_log};
+use crate::{access_log, client_address, error, forwarded, request_log};
 
 /// Who is at the other end of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +27,25 @@ pub enum Peer {
     Tcp(SocketAddr),
     /// A process on this machine, by a unix socket.
     Unix,
+}
+
+impl fmt::Display for Peer {
+    /// The address and its port; `@` for a unix socket, as Go has it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => {
+                SocketAddr::new(address.ip().to_canonical(), address.port()).fmt(f)
+            }
+            Self::Unix => f.write_str("@"),
+        }
+    }
+}
+
+/// Goes along with a request that came by TLS, among its extensions.
+#[derive(Debug, Clone)]
+pub(crate) struct Secured {
+    /// Whom the client's certificate stands for, if it showed one and that was checked.
+    pub(crate) client: Option<Arc<str>>,
 }
 
 /// A request without its body, shared by all who answer or log it.
@@ -63,12 +83,16 @@ impl Call {
         self.grant.get()?.user.as_deref()
     }
 
-    /// The address of the client.
+    /// The address of the client, as far as it can be believed; `None` for a process on this
+    /// machine.
     pub(crate) fn client_ip(&self) -> Option<IpAddr> {
-        match self.peer {
-            Peer::Tcp(address) => Some(address.ip().to_canonical()),
-            Peer::Unix => None,
-        }
+        let trusted = &self.app.options.trusted_proxies;
+        client_address::client_ip(self.peer, &self.parts.headers, trusted)
+    }
+
+    /// Whom the certificate stands for that the client showed, if it was checked.
+    pub(crate) fn client_certificate(&self) -> Option<&str> {
+        self.parts.extensions.get::<Secured>()?.client.as_deref()
     }
 
     /// What URLs of the response begin with.
@@ -81,14 +105,20 @@ impl Call {
         self.parts.headers.get(name)?.to_str().ok()
     }
 
-    /// The client's address for the request log: as a proxy has it, else the socket's.
+    /// The client's address for the request log: what a proxy says, else the socket's. Unless it is
+    /// said which proxies are trusted, any is believed here, as with Distribution.
     pub(crate) fn remote_address(&self) -> String {
-        match (forwarded::client_address(&self.parts.headers), self.peer) {
-            (Some(address), _) => address.to_owned(),
-            (None, Peer::Tcp(address)) => {
-                SocketAddr::new(address.ip().to_canonical(), address.port()).to_string()
+        let headers = &self.parts.headers;
+        if self.app.options.trusted_proxies.is_empty() {
+            let said = forwarded::client_address(headers);
+            return said.map_or_else(|| self.peer.to_string(), str::to_owned);
+        }
+        match (self.client_ip(), self.peer) {
+            (Some(client), Peer::Tcp(address)) if client == address.ip().to_canonical() => {
+                self.peer.to_string()
             }
-            (None, Peer::Unix) => "@".to_owned(),
+            (Some(client), _) => client.to_string(),
+            (None, _) => self.peer.to_string(),
         }
     }
 

@@ -58,8 +58,8 @@ impl Forwarded {
     }
 }
 
-/// The client's address as the proxy in front has it, for logs and for nothing else: there is no
-/// list of trusted proxies, so anyone can claim any address.
+/// The client's address as the proxy in front has it, for the request log and for nothing else:
+/// anyone can claim any address here. [`crate::client_address`] knows whom to believe.
 pub(crate) fn client_address(headers: &HeaderMap) -> Option<&str> {
     first(headers, &X_FORWARDED_FOR).or_else(|| first(headers, &X_REAL_IP))
 }

@@ -7,19 +7,62 @@ use std::time::Duration;
 /// for at least 4 MB.
 pub const MANIFEST_SIZE_BYTES_MAX: u64 = 4 << 20;
 
+/// Most connections at a time unless set otherwise: each may keep a few hundred KiB in buffers while
+/// it is busy, and about 10 KiB while it is idle.
+pub const CONNECTIONS_MAX: usize = 16_384;
+
+/// How long a TLS handshake may take unless set otherwise: a few round trips, of which the slowest
+/// link in use (a satellite's) takes a second each.
+pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a request's head may take from its first byte, unless set otherwise. It is a few KiB,
+/// which every client sends at once.
+pub const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a connection is kept without a request, unless set otherwise. Longer than the 60 seconds
+/// after which common load balancers drop theirs, so that it is they who close.
+pub const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
+
+/// How long a request's body may keep the server waiting before it has sent another
+/// [`BODY_PROGRESS_BYTES_MIN`], unless set otherwise. Clients pause while they compress, or while
+/// their network is away.
+pub const BODY_IDLE_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// What must come of a request's body each [`BODY_IDLE_TIMEOUT`], in bytes. With the default that is
+/// 137 bytes a second: the slowest modem is ten times as fast, and a client that sends single bytes
+/// to keep its connection is cut.
+pub const BODY_PROGRESS_BYTES_MIN: u64 = 16 << 10;
+
+/// How long a client may go without reading any of a response before its connection is dropped,
+/// unless set otherwise.
+pub const WRITE_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// The longest of the times that can be set for connections. One that is set to zero, for "no
+/// limit", counts as this: nothing waits for ever.
+pub const CONNECTION_TIMEOUT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Clients whose allowance of requests is remembered at a time; each takes some 100 bytes.
+pub const RATE_LIMIT_KEYS_MAX: usize = 1 << 16;
+
+/// Most bytes of a request's head, without the request line: names and values of all fields. Bearer
+/// tokens with many scopes reach 16 KiB.
+pub const HEADER_BYTES_MAX: usize = 64 << 10;
+
 /// Longest request target that is looked at, in bytes. The longest legitimate one is a mount with
 /// two names of 255 bytes and a sha512 digest, percent-encoded; ten `tag` parameters and `_state`
 /// fit as well.
 pub const REQUEST_TARGET_BYTES_MAX: usize = 16 << 10;
 
-/// Most bytes of an HTTP/1 request's head, and the largest read at once. Bearer tokens with many
-/// scopes reach 16 KiB; the rest is what lets large bodies arrive in few system calls.
+/// The largest read at once of HTTP/1, which lets large bodies arrive in few system calls. A head
+/// that does not fit is answered with a bare 431; one that does and is larger than
+/// [`HEADER_BYTES_MAX`] gets the specification's error.
 pub const HTTP1_BUFFER_BYTES_MAX: usize = 128 << 10;
 
 /// Most header fields of a request.
 pub const HEADER_FIELDS_MAX: usize = 100;
 
-/// Most bytes of the header list of an HTTP/2 request.
+/// Most bytes of the header list of an HTTP/2 request, which counts 32 for each field (RFC 9113,
+/// section 6.5.2). A larger one is answered with a bare 431.
 pub const HTTP2_HEADER_LIST_BYTES_MAX: u32 = 64 << 10;
 
 /// Requests at a time on one HTTP/2 connection.
@@ -36,14 +79,6 @@ pub const HTTP2_PING_INTERVAL: Duration = Duration::from_secs(30);
 
 /// How long an HTTP/2 peer may take to answer a ping.
 pub const HTTP2_PING_TIMEOUT: Duration = Duration::from_secs(20);
-
-/// How long a client may take to send a request's head, and how long an idle HTTP/1 connection is
-/// kept. Longer than the 60 seconds after which common load balancers drop theirs, so that it is
-/// they who close.
-pub const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(75);
-
-/// How long a client may go without reading any of a response before its connection is dropped.
-pub const WRITE_STALL_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// After an early answer: how many bytes of the unread request are still taken, so that the client
 /// gets to read the answer instead of a connection reset.
@@ -75,8 +110,23 @@ pub const ERROR_DETAIL_CHARS_MAX: usize = 1024;
 /// counted, as a stuck pipe must not stall requests.
 pub const ACCESS_LOG_BUFFER_BYTES_MAX: usize = 1 << 20;
 
-/// Shortest time after which a health check that does not return counts as failed.
+/// How often the same trouble with connections is logged. In between it is counted.
+pub const TROUBLE_LOG_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Shortest time after which a look at the storage that does not return counts as failed.
 pub const HEALTH_CHECK_TIMEOUT_MIN: Duration = Duration::from_secs(5);
+
+/// How long a health check by `http` or `tcp` may take that names no timeout.
+pub const HEALTH_CHECK_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The time between two looks of a health check that names none: Distribution's.
+pub const HEALTH_CHECK_INTERVAL: Duration = Duration::from_secs(10);
+
+/// The shortest time between two looks of a health check.
+pub const HEALTH_CHECK_INTERVAL_MIN: Duration = Duration::from_millis(10);
+
+/// Redirects that a health check by `http` follows: as many as Go's client.
+pub const HEALTH_CHECK_REDIRECTS_MAX: usize = 10;
 
 /// Largest `_state` parameter that is decoded, in bytes of its text. A token holds a repository
 /// name, an upload id and two numbers.

@@ -4,29 +4,33 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{Request, Response};
+use http::Request;
 use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
-use tokio::sync::Semaphore;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::app::App;
 use crate::debug::{self, DebugOptions};
 use crate::exchange::Peer;
 use crate::limits;
+use crate::options::ServerOptions;
 
 mod address;
 mod connection;
+mod handshake;
+mod protocol;
+mod pulse;
+mod session;
+mod slots;
 mod socket;
 mod systemd;
+mod trouble;
 
 pub use address::ListenAddress;
 use connection::Connection;
+use session::Session;
+use slots::Slots;
 pub use socket::{ListenError, Listener};
+use trouble::Trouble;
 
 /// How serving came to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,16 +49,15 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) -> Drained {
     let options = app.options();
-    let (connections_max, drain_timeout) = (options.connections_max, options.drain_timeout);
-    let builder = Arc::new(connection_builder(options.plain_http2()));
-    let serving = Serving::new(connections_max);
-    let on_connection = |socket: Connection, peer: Peer| {
-        let app = Arc::clone(&app);
-        let service = service_fn(move |request: Request<Incoming>| {
-            let app = Arc::clone(&app);
-            async move { Ok::<_, std::convert::Infallible>(app.answer(peer, request).await) }
-        });
-        serve_connection(Arc::clone(&builder), socket, service, serving.ends.clone())
+    let drain_timeout = options.drain_timeout;
+    let serving = Serving::new(&listener, options);
+    let session = Arc::clone(&serving.session);
+    let on_connection = |connection: Connection, peer: Peer| {
+        let (app, session) = (Arc::clone(&app), Arc::clone(&session));
+        async move {
+            let answer = move |request: Request<Incoming>| Arc::clone(&app).answer(peer, request);
+            session.run(connection, peer, answer).await;
+        }
     };
     serving.accept_until(listener, shutdown, on_connection).await;
     app.begin_drain();
@@ -75,40 +78,48 @@ pub async fn serve_debug(
     shutdown: impl Future<Output = ()>,
 ) {
     let options = Arc::new(options);
-    let builder = Arc::new(connection_builder(false));
     // Probes and scrapers only.
-    let serving = Serving::new(64);
-    let on_connection = |socket: Connection, _peer: Peer| {
+    let connections = ServerOptions { connections_max: 64, ..ServerOptions::default() };
+    let serving = Serving::new(&listener, &connections);
+    let session = Arc::clone(&serving.session);
+    let on_connection = |connection: Connection, peer: Peer| {
         let (app, options) = (Arc::clone(&app), Arc::clone(&options));
-        let service = service_fn(move |request: Request<Incoming>| {
-            let response: Response<http_body_util::Full<Bytes>> =
-                debug::answer(&app, &options, &request);
-            std::future::ready(Ok::<_, std::convert::Infallible>(response))
-        });
-        serve_connection(Arc::clone(&builder), socket, service, serving.ends.clone())
+        let session = Arc::clone(&session);
+        async move {
+            let answer = |request: Request<Incoming>| {
+                std::future::ready(debug::answer(&app, &options, &request))
+            };
+            session.run(connection, peer, answer).await;
+        }
     };
     serving.accept_until(listener, shutdown, on_connection).await;
     serving.drain(Duration::from_secs(1)).await;
 }
 
-/// What tells connections to end: first in good order, then at once.
-#[derive(Debug, Clone, Default)]
-struct Ends {
-    gracefully: CancellationToken,
-    now: CancellationToken,
-}
-
 /// The connections of one listener.
 struct Serving {
-    ends: Ends,
-    slots: Arc<Semaphore>,
+    session: Arc<Session>,
+    slots: Slots,
+    write_timeout: Duration,
     connections: TaskTracker,
+    not_accepted: Trouble,
+    turned_away: Trouble,
 }
 
 impl Serving {
-    fn new(connections_max: usize) -> Self {
-        let slots = Arc::new(Semaphore::new(connections_max.clamp(1, Semaphore::MAX_PERMITS)));
-        Self { ends: Ends::default(), slots, connections: TaskTracker::new() }
+    fn new(listener: &Listener, options: &ServerOptions) -> Self {
+        Self {
+            session: Arc::new(Session::new(listener.tls().cloned(), options)),
+            slots: Slots::new(
+                options.connections_max,
+                options.connections_per_address_max,
+                options.trusted_proxies.clone(),
+            ),
+            write_timeout: session::bounded(options.write_timeout),
+            connections: TaskTracker::new(),
+            not_accepted: Trouble::default(),
+            turned_away: Trouble::default(),
+        }
     }
 
     /// Takes connections until `shutdown` resolves. Nothing that happens to one of them ends this.
@@ -124,38 +135,52 @@ impl Serving {
         loop {
             let next = async {
                 // Beyond the limit, connections wait in the kernel's backlog.
-                let slot = Arc::clone(&self.slots).acquire_owned().await;
-                (listener.accept().await, slot)
+                let room = self.slots.wait().await;
+                (listener.accept().await, room)
             };
-            let (accepted, slot) = tokio::select! {
+            let (accepted, room) = tokio::select! {
                 biased;
                 () = &mut shutdown => return,
                 next = next => next,
             };
-            match accepted {
-                Ok((socket, peer)) => {
-                    let connection = on_connection(socket, peer);
-                    self.connections.spawn(async move {
-                        connection.await;
-                        drop(slot);
-                    });
-                }
-                Err(error) if is_of_one_connection(&error) => {}
-                Err(error) => {
-                    tracing::warn!(%error, "could not accept a connection; trying again");
+            match (accepted, room) {
+                (Ok((socket, peer)), Some(room)) => match self.slots.take(room, peer) {
+                    Some(slot) => {
+                        let connection = Connection::new(socket, slot, self.write_timeout);
+                        self.connections.spawn(on_connection(connection, peer));
+                    }
+                    None => self.log_turned_away(peer),
+                },
+                (Err(error), _) if !is_of_one_connection(&error) => {
+                    if let Some(others) = self.not_accepted.is_due() {
+                        tracing::warn!(%error, others, "could not accept a connection; trying again");
+                    }
                     tokio::time::sleep(limits::ACCEPT_BACK_OFF).await;
                 }
+                _ => {}
             }
+        }
+    }
+
+    fn log_turned_away(&self, peer: Peer) {
+        if let Some(others) = self.turned_away.is_due() {
+            tracing::warn!(
+                %peer,
+                others,
+                "an address has as many connections as http.limits.connectionsperaddress allows; \
+                 further ones are closed"
+            );
         }
     }
 
     /// Lets the connections come to their end, for at most `timeout`.
     async fn drain(&self, timeout: Duration) -> Drained {
-        self.ends.gracefully.cancel();
+        let ends = self.session.ends();
+        ends.gracefully.cancel();
         self.connections.close();
         let _ = tokio::time::timeout(timeout, self.connections.wait()).await;
         let left = self.connections.len();
-        self.ends.now.cancel();
+        ends.now.cancel();
         self.connections.wait().await;
         if left == 0 { Drained::Completely } else { Drained::Cut(left) }
     }
@@ -165,59 +190,4 @@ impl Serving {
 fn is_of_one_connection(error: &std::io::Error) -> bool {
     use std::io::ErrorKind as K;
     matches!(error.kind(), K::ConnectionAborted | K::ConnectionReset | K::ConnectionRefused)
-}
-
-fn connection_builder(http2: bool) -> auto::Builder<TokioExecutor> {
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        // As Go writes them: people's scripts look for `Docker-Content-Digest:`.
-        .title_case_headers(true)
-        .header_read_timeout(limits::HEADER_READ_TIMEOUT)
-        .max_buf_size(limits::HTTP1_BUFFER_BYTES_MAX)
-        .max_headers(limits::HEADER_FIELDS_MAX);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .keep_alive_interval(limits::HTTP2_PING_INTERVAL)
-        .keep_alive_timeout(limits::HTTP2_PING_TIMEOUT)
-        .max_concurrent_streams(limits::HTTP2_STREAMS_MAX)
-        .max_header_list_size(limits::HTTP2_HEADER_LIST_BYTES_MAX)
-        .initial_stream_window_size(limits::HTTP2_STREAM_WINDOW_BYTES)
-        .initial_connection_window_size(limits::HTTP2_CONNECTION_WINDOW_BYTES);
-    if http2 { builder } else { builder.http1_only() }
-}
-
-async fn serve_connection<S, B>(
-    builder: Arc<auto::Builder<TokioExecutor>>,
-    socket: Connection,
-    service: S,
-    ends: Ends,
-) where
-    S: hyper::service::Service<
-            Request<Incoming>,
-            Response = Response<B>,
-            Error = std::convert::Infallible,
-        >,
-    S::Future: Send + 'static,
-    B: http_body::Body<Data = Bytes> + Send + 'static,
-    B::Error: std::error::Error + Send + Sync + 'static,
-{
-    let connection = builder.serve_connection(TokioIo::new(socket), service);
-    let mut connection = std::pin::pin!(connection);
-    let outcome = tokio::select! {
-        outcome = connection.as_mut() => outcome,
-        () = ends.gracefully.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            tokio::select! {
-                outcome = connection.as_mut() => outcome,
-                () = ends.now.cancelled() => return,
-            }
-        }
-    };
-    if let Err(error) = outcome {
-        // Clients that hang up or send nonsense: nothing that an operator could do.
-        tracing::debug!(error = %error, "connection ended early");
-    }
 }

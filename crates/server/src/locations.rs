@@ -4,6 +4,7 @@ use http::request::Parts;
 use oci::{Digest, RepositoryName};
 use registry::UploadStatus;
 
+use crate::exchange::Secured;
 use crate::forwarded::{self, Forwarded};
 use crate::options::ServerOptions;
 use crate::state_token;
@@ -85,7 +86,8 @@ impl Base {
 
 /// Scheme and host as the client sees them; `None` when nobody said a host, as HTTP/1.0 allows.
 fn origin(forwarded: &Forwarded, parts: &Parts) -> Option<String> {
-    let scheme = forwarded.proto.as_deref().unwrap_or("http");
+    let own = if parts.extensions.get::<Secured>().is_some() { "https" } else { "http" };
+    let scheme = forwarded.proto.as_deref().unwrap_or(own);
     let host = match &forwarded.host {
         Some(host) => host.clone(),
         None => forwarded::host(request_host(parts)?)?,

@@ -5,8 +5,10 @@ use std::fmt;
 use std::time::Duration;
 
 use http::HeaderMap;
+use ipnet::IpNet;
 
 use crate::limits;
+use crate::rate_limit::RateLimit;
 
 /// Settings of the HTTP API. [`ServerOptions::default`] is Distribution's behaviour with an empty
 /// `http` section.
@@ -39,10 +41,32 @@ pub struct ServerOptions {
     pub h2c_enabled: bool,
     /// `http.http2.disabled`: HTTP/1 only, whatever else is set.
     pub http2_disabled: bool,
-    /// Connections at a time; further ones wait in the listener's backlog.
+    /// `http.limits.connections`: connections at a time; further ones wait in the listener's
+    /// backlog.
     pub connections_max: usize,
-    /// How long a request's body may pause before the request is given up.
+    /// `http.limits.connectionsperaddress`: connections at a time from one address (with IPv6, one
+    /// /64); further ones are closed. Trusted proxies may have any number. 0 for no limit.
+    pub connections_per_address_max: usize,
+    /// `http.limits.handshaketimeout`: how long a TLS handshake may take. For this time and those
+    /// below, zero means "no limit" and is a day.
+    pub handshake_timeout: Duration,
+    /// `http.limits.headertimeout`: how long a request's head may take once its first byte has come
+    /// (HTTP/1).
+    pub header_timeout: Duration,
+    /// `http.limits.idletimeout`: how long a connection is kept that has no request under way.
+    pub idle_timeout: Duration,
+    /// `http.limits.bodytimeout`: how long a request's body may keep the server waiting before
+    /// another [`limits::BODY_PROGRESS_BYTES_MIN`] of it have come. Then the request is given up.
     pub body_idle_timeout: Duration,
+    /// `http.limits.writetimeout`: how long a client may go without taking any of a response. Then
+    /// its connection is closed.
+    pub write_timeout: Duration,
+    /// `http.limits.manifestsize`: the largest manifest that may be pushed, in bytes.
+    pub manifest_size_bytes_max: u64,
+    /// `http.ratelimit`: how many requests a client may make; any number when unset.
+    pub rate_limit: Option<RateLimit>,
+    /// `http.trustedproxies`: who is believed when they say where a request comes from.
+    pub trusted_proxies: Vec<IpNet>,
     /// `http.draintimeout`: how long requests in flight may go on after a shutdown was asked for.
     /// Zero closes every connection at once.
     pub drain_timeout: Duration,
@@ -63,8 +87,16 @@ impl Default for ServerOptions {
             chunk_min_length_bytes: None,
             h2c_enabled: false,
             http2_disabled: false,
-            connections_max: 16_384,
-            body_idle_timeout: Duration::from_secs(120),
+            connections_max: limits::CONNECTIONS_MAX,
+            connections_per_address_max: 0,
+            handshake_timeout: limits::HANDSHAKE_TIMEOUT,
+            header_timeout: limits::HEADER_TIMEOUT,
+            idle_timeout: limits::IDLE_TIMEOUT,
+            body_idle_timeout: limits::BODY_IDLE_TIMEOUT,
+            write_timeout: limits::WRITE_TIMEOUT,
+            manifest_size_bytes_max: limits::MANIFEST_SIZE_BYTES_MAX,
+            rate_limit: None,
+            trusted_proxies: Vec::new(),
             drain_timeout: Duration::ZERO,
         }
     }

@@ -73,6 +73,7 @@ fn emit(record: &Record, failed: bool) {
                 "http.response.status" = record.status.as_u16(),
                 "http.response.written" = record.written_bytes,
                 "auth.user.name" = call.user(),
+                "tls.client.subject" = call.client_certificate(),
                 "vars.name" = vars.name,
                 "vars.reference" = vars.reference,
                 "vars.digest" = vars.digest,

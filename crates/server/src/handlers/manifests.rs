@@ -11,7 +11,7 @@ use registry::{BodyError, ManifestPush, StoredManifest};
 use crate::body::RequestBody;
 use crate::error::{self, ApiError};
 use crate::exchange::Call;
-use crate::limits::{MANIFEST_SIZE_BYTES_MAX, TAG_PARAMETERS_MAX};
+use crate::limits::TAG_PARAMETERS_MAX;
 use crate::response::{self, Response, ResponseBody};
 use crate::{accept, body, conditional, headers};
 
@@ -102,7 +102,7 @@ pub(super) async fn put(
         ApiError::bad_request(ErrorCode::ManifestInvalid, reason)
     })?;
     let tags = tag_parameters(call, reference)?;
-    let limit_bytes = MANIFEST_SIZE_BYTES_MAX;
+    let limit_bytes = call.app.options.manifest_size_bytes_max;
     let invalid = |e: BodyError| error::from_body(&e, ErrorCode::ManifestInvalid);
     if body.size_bytes().is_some_and(|size_bytes| size_bytes > limit_bytes) {
         return Err(invalid(BodyError::TooLarge { limit_bytes }));

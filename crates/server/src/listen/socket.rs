@@ -5,11 +5,12 @@ use std::io;
 use std::net::Ipv4Addr;
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tokio::net::{TcpListener, UnixListener};
 
 use super::address::ListenAddress;
-use super::connection::{Connection, Socket};
+use super::connection::Socket;
 use super::systemd;
 use crate::exchange::Peer;
 
@@ -19,6 +20,7 @@ pub struct Listener {
     kind: Kind,
     /// A socket file of ours, to be removed at the end.
     file: Option<PathBuf>,
+    tls: Option<Arc<tls::Server>>,
 }
 
 #[derive(Debug)]
@@ -64,7 +66,7 @@ impl Listener {
     /// # Errors
     /// [`ListenError::TooMany`], [`ListenError::Activation`].
     pub fn from_systemd() -> Result<Option<Self>, ListenError> {
-        Ok(systemd::listener()?.map(|kind| Self { kind, file: None }))
+        Ok(systemd::listener()?.map(|kind| Self { kind, file: None, tls: None }))
     }
 
     /// Listens on an address.
@@ -77,14 +79,25 @@ impl Listener {
         match address {
             ListenAddress::Tcp { host, port } => {
                 let listener = bind_tcp(host, *port).await.map_err(failed)?;
-                Ok(Self { kind: Kind::Tcp(listener), file: None })
+                Ok(Self { kind: Kind::Tcp(listener), file: None, tls: None })
             }
             ListenAddress::Unix(path) => {
                 remove_socket(path).map_err(failed)??;
                 let listener = UnixListener::bind(path).map_err(failed)?;
-                Ok(Self { kind: Kind::Unix(listener), file: Some(path.clone()) })
+                Ok(Self { kind: Kind::Unix(listener), file: Some(path.clone()), tls: None })
             }
         }
+    }
+
+    /// Speaks TLS on its connections, each with the certificate that is current when it comes.
+    #[must_use]
+    pub fn with_tls(mut self, server: Arc<tls::Server>) -> Self {
+        self.tls = Some(server);
+        self
+    }
+
+    pub(super) fn tls(&self) -> Option<&Arc<tls::Server>> {
+        self.tls.as_ref()
     }
 
     /// The address it really listens on, with the port that was free.
@@ -99,18 +112,18 @@ impl Listener {
     }
 
     /// The next connection.
-    pub(super) async fn accept(&self) -> io::Result<(Connection, Peer)> {
+    pub(super) async fn accept(&self) -> io::Result<(Socket, Peer)> {
         match &self.kind {
             Kind::Tcp(listener) => {
                 let (stream, address) = listener.accept().await?;
                 // Neither matters enough to refuse the connection.
                 let _ = stream.set_nodelay(true);
                 let _ = rustix::net::sockopt::set_socket_keepalive(&stream, true);
-                Ok((Connection::new(Socket::Tcp(stream)), Peer::Tcp(address)))
+                Ok((Socket::Tcp(stream), Peer::Tcp(address)))
             }
             Kind::Unix(listener) => {
                 let (stream, _) = listener.accept().await?;
-                Ok((Connection::new(Socket::Unix(stream)), Peer::Unix))
+                Ok((Socket::Unix(stream), Peer::Unix))
             }
         }
     }

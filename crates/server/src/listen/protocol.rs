@@ -1,0 +1,140 @@
+//! HTTP on a connection, from its first request to its end.
+
+use std::convert::Infallible;
+use std::future::{Future, poll_fn};
+use std::sync::Arc;
+use std::task::Poll;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::sync::CancellationToken;
+
+use super::pulse::{BusyBody, Expired, Observed, Patience, Pulse, Watch};
+use crate::limits;
+
+/// What tells connections to end: first in good order, then at once.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Ends {
+    pub(super) gracefully: CancellationToken,
+    pub(super) now: CancellationToken,
+}
+
+/// The versions of HTTP that a connection may speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Versions {
+    Http1,
+    Http2,
+    /// The client chooses with its first bytes.
+    Either,
+}
+
+/// Serves connections.
+#[derive(Debug)]
+pub(super) struct Http {
+    http1: auto::Builder<TokioExecutor>,
+    http2: auto::Builder<TokioExecutor>,
+    either: auto::Builder<TokioExecutor>,
+    patience: Patience,
+}
+
+impl Http {
+    pub(super) fn new(patience: Patience) -> Self {
+        Self {
+            http1: builder().http1_only(),
+            http2: builder().http2_only(),
+            either: builder(),
+            patience,
+        }
+    }
+
+    /// Serves a connection until it ends by itself, is of no use any more, or is told to.
+    pub(super) async fn serve<S, F, B>(
+        &self,
+        versions: Versions,
+        stream: S,
+        answer: impl Fn(Request<Incoming>) -> F,
+        ends: &Ends,
+    ) where
+        S: AsyncRead + AsyncWrite + Unpin + 'static,
+        F: Future<Output = Response<B>> + Send + 'static,
+        B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: std::error::Error + Send + Sync + 'static,
+    {
+        let pulse = Pulse::new();
+        let stream = Observed::new(stream, Arc::clone(&pulse));
+        let service = service_fn(|request: Request<Incoming>| {
+            let busy = pulse.request();
+            let answering = answer(request);
+            async move {
+                let response = answering.await;
+                Ok::<_, Infallible>(response.map(|body| BusyBody { body, _busy: busy }))
+            }
+        });
+        let builder = match versions {
+            Versions::Http1 => &self.http1,
+            Versions::Http2 => &self.http2,
+            Versions::Either => &self.either,
+        };
+        let mut connection =
+            std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
+        let mut watch = Watch::new(Arc::clone(&pulse), self.patience);
+        let until_of_no_use = poll_fn(|cx| match connection.as_mut().poll(cx) {
+            Poll::Ready(outcome) => Poll::Ready(Ok(outcome)),
+            Poll::Pending => watch.poll(cx).map(Err),
+        });
+        let ended = tokio::select! {
+            ended = until_of_no_use => Some(ended),
+            () = ends.gracefully.cancelled() => None,
+        };
+        let finished = match ended {
+            Some(Ok(outcome)) => Some(outcome),
+            Some(Err(Expired::Header)) => {
+                tracing::debug!("a request's head took too long; its connection is closed");
+                return;
+            }
+            Some(Err(Expired::Idle)) => {
+                connection.as_mut().graceful_shutdown();
+                tokio::time::timeout(limits::LINGER_TIMEOUT, connection).await.ok()
+            }
+            None => {
+                connection.as_mut().graceful_shutdown();
+                tokio::select! {
+                    outcome = connection => Some(outcome),
+                    () = ends.now.cancelled() => None,
+                }
+            }
+        };
+        if let Some(Err(error)) = finished {
+            // Clients that hang up or send nonsense: nothing that an operator could do.
+            tracing::debug!(error = %error, "connection ended early");
+        }
+    }
+}
+
+fn builder() -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        // As Go writes them: people's scripts look for `Docker-Content-Digest:`.
+        .title_case_headers(true)
+        // That is for the watch to say, which knows waiting from sending.
+        .header_read_timeout(None)
+        .max_buf_size(limits::HTTP1_BUFFER_BYTES_MAX)
+        .max_headers(limits::HEADER_FIELDS_MAX);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(limits::HTTP2_PING_INTERVAL)
+        .keep_alive_timeout(limits::HTTP2_PING_TIMEOUT)
+        .max_concurrent_streams(limits::HTTP2_STREAMS_MAX)
+        .max_header_list_size(limits::HTTP2_HEADER_LIST_BYTES_MAX)
+        .initial_stream_window_size(limits::HTTP2_STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(limits::HTTP2_CONNECTION_WINDOW_BYTES);
+    builder
+}
