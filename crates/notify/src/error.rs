@@ -62,20 +62,21 @@ pub enum NotifyError {
     },
 }
 
-/// Why an event was not taken. It is lost then, which has been counted and logged.
+/// Why an event was not taken.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum OutboxError {
-    /// The outbox can't be written, for example because its disk is full.
+    /// The outbox can't be written, for example because its disk is full. The event is lost, which
+    /// has been counted and logged.
     #[error("the event could not be written to the outbox: {reason}")]
     Write {
         /// Why not.
         reason: String,
     },
-    /// The outbox's disk took too long.
+    /// The outbox's disk took too long. The event may still be written and delivered.
     #[error("the event was not on stable storage in time")]
     TimedOut,
-    /// The notifier has been shut down.
+    /// The notifier has been shut down. The event is lost, which has been counted.
     #[error("the event came after the shutdown")]
     Closed,
 }

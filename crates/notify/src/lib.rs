@@ -11,20 +11,20 @@
 //! well. An endpoint that hangs or fails holds up neither a request nor another endpoint. All that
 //! is kept is bounded ([`limits`]); what is lost to a bound is counted.
 
-//mod delivery;
+mod delivery;
 mod descriptor;
 mod envelope;
 mod error;
 mod event;
 pub mod limits;
-//mod metrics;
+mod metrics;
 mod notifier;
 mod options;
-//mod outbox;
-//mod post;
-//mod record;
+mod outbox;
+mod post;
+mod record;
 mod secret;
-//mod writer;
+mod writer;
 
 pub use descriptor::{Descriptor, Platform, references};
 pub use envelope::MEDIA_TYPE;

@@ -10,9 +10,9 @@ pub const OUTBOX_EVENTS_DEFAULT: u64 = 100_000;
 /// has about 1 KiB.
 pub const OUTBOX_BYTES_DEFAULT: u64 = 128 << 20;
 
-/// The fewest bytes an outbox can be limited to. Below that, one event with the references of a
-/// large index would push out all others.
-pub const OUTBOX_BYTES_MIN: u64 = 64 << 10;
+/// The fewest bytes an outbox can be limited to. Below that, one event with the longest texts that
+/// are taken would push out all others.
+pub const OUTBOX_BYTES_MIN: u64 = 1 << 20;
 
 /// Parts that an outbox consists of at least when it is full. The oldest part is what is lost when
 /// something new comes.

@@ -37,10 +37,7 @@ pub struct OutboxBounds {
 
 impl Default for OutboxBounds {
     fn default() -> Self {
-        Self {
-            events_max: limits::OUTBOX_EVENTS_DEFAULT,
-            bytes_max: limits::OUTBOX_BYTES_DEFAULT,
-        }
+        Self { events_max: limits::OUTBOX_EVENTS_DEFAULT, bytes_max: limits::OUTBOX_BYTES_DEFAULT }
     }
 }
 

@@ -1,0 +1,368 @@
+//! What keeps events until every endpoint that wants them has them.
+//!
+//! A log in segments, each a file, and one cursor per endpoint. A segment is deleted when all
+//! endpoints are past it. Without a directory the same is kept in memory.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+
+use crate::limits;
+use crate::options::{EndpointOptions, OutboxBounds};
+use crate::record::Record;
+
+mod cursor;
+mod directory;
+mod segment;
+#[cfg(test)]
+mod tests;
+
+use segment::{Content, Segment, SegmentFile};
+
+/// The log, and who is where in it.
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    directory: Option<directory::Directory>,
+    endpoints: Arc<[EndpointOptions]>,
+    bounds: OutboxBounds,
+    state: Mutex<State>,
+    /// Sends the next sequence number after each append.
+    appended: watch::Sender<u64>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// In order. The last one is written to, unless it `is_closed`.
+    segments: VecDeque<Segment>,
+    /// The next record is to begin a new segment.
+    is_closed: bool,
+    next: u64,
+    places: Vec<InFlight>,
+}
+
+/// What an endpoint is doing.
+#[derive(Debug, Default, Clone)]
+struct InFlight {
+    /// The event that is being delivered.
+    sequence: Option<u64>,
+    /// Its segment was dropped meanwhile.
+    is_orphan: bool,
+}
+
+/// How far an endpoint has read; not how much of that was delivered.
+#[derive(Debug, Clone)]
+pub(crate) struct Position {
+    /// `first` of the segment.
+    segment: u64,
+    /// In a file, bytes; in memory, records.
+    offset: u64,
+    /// Records before this one were delivered by an earlier process.
+    from: u64,
+}
+
+/// What an append changed, for each endpoint.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Appended {
+    /// Events that it will get.
+    pub(crate) added: Vec<u64>,
+    /// Older events that it will not get any more, because the outbox was full.
+    pub(crate) dropped: Vec<u64>,
+}
+
+impl Outbox {
+    /// An outbox that ends with the process.
+    pub(crate) fn in_memory(endpoints: Arc<[EndpointOptions]>, bounds: OutboxBounds) -> Self {
+        Self::new(None, endpoints, bounds, VecDeque::new(), 1)
+    }
+
+    fn new(
+        directory: Option<directory::Directory>,
+        endpoints: Arc<[EndpointOptions]>,
+        bounds: OutboxBounds,
+        segments: VecDeque<Segment>,
+        next: u64,
+    ) -> Self {
+        let bytes_max = bounds.bytes_max.max(limits::OUTBOX_BYTES_MIN);
+        let bounds = OutboxBounds { events_max: bounds.events_max.max(1), bytes_max };
+        let places = vec![InFlight::default(); endpoints.len()];
+        // Files of an earlier process are never appended to.
+        let state = Mutex::new(State { segments, is_closed: true, next, places });
+        Self { directory, endpoints, bounds, state, appended: watch::Sender::new(next) }
+    }
+
+    /// Most bytes that one event may have, so that it does not push out all others.
+    pub(crate) fn event_bytes_max(&self) -> u64 {
+        limits::EVENT_BYTES_MAX.min(self.bounds.bytes_max / 4)
+    }
+
+    /// Whether events outlive the process.
+    pub(crate) fn is_durable(&self) -> bool {
+        self.directory.is_some()
+    }
+
+    /// Tells when something was appended.
+    pub(crate) fn subscribe(&self) -> watch::Receiver<u64> {
+        self.appended.subscribe()
+    }
+
+    /// How many events each endpoint still has to get.
+    pub(crate) fn pending(&self, endpoint: usize) -> u64 {
+        let state = self.lock();
+        let orphan = u64::from(state.places[endpoint].is_orphan);
+        state.segments.iter().map(|s| s.wanted[endpoint]).sum::<u64>() + orphan
+    }
+
+    /// Where an endpoint begins to read.
+    pub(crate) fn position(&self, endpoint: usize) -> Position {
+        let from = self.directory.as_ref().map_or(0, |d| d.places[endpoint]);
+        Position { segment: 0, offset: 0, from }
+    }
+
+    /// Appends records and, if `sync`, waits for the disk. Blocks. Only one caller at a time.
+    ///
+    /// # Errors
+    /// When the file can't be written. Nothing has been appended then.
+    pub(crate) fn append(&self, records: &[Record], sync: bool) -> io::Result<Appended> {
+        let mut frames = Vec::new();
+        let (next, file) = {
+            let mut state = self.lock();
+            let next = state.next;
+            // Numbers are not used again, also if this fails: some frame may be on the disk.
+            state.next += records.len() as u64;
+            (next, self.writable(&mut state, next)?)
+        };
+        if let Some((file, offset)) = file {
+            for (record, sequence) in records.iter().zip(next..) {
+                record.write(sequence, &mut frames);
+            }
+            if let Err(error) = file.append(&frames, offset, sync) {
+                // What is on the disk now is not known. Behind the last good record nothing is
+                // read by this process; the next one sees whole records only.
+                let _ = file.truncate(offset);
+                self.close_last();
+                return Err(error);
+            }
+        }
+        let appended = self.commit(records, next, frames.len() as u64);
+        self.appended.send_replace(next + records.len() as u64);
+        Ok(appended)
+    }
+
+    /// Has the next record begin a new segment. An empty one is deleted, as there would be one more
+    /// with each try.
+    fn close_last(&self) {
+        let mut state = self.lock();
+        state.is_closed = true;
+        if let Some(empty) = state.segments.pop_back_if(|segment| segment.events == 0) {
+            delete(&empty);
+        }
+    }
+
+    /// The segment to append to, made if necessary, as its file and where to write there.
+    fn writable(
+        &self,
+        state: &mut State,
+        next: u64,
+    ) -> io::Result<Option<(Arc<SegmentFile>, u64)>> {
+        let is_full = |s: &Segment| {
+            s.events >= (self.bounds.events_max / limits::SEGMENTS_MIN).max(1)
+                || s.size_bytes
+                    >= limits::SEGMENT_BYTES_MAX.min(self.bounds.bytes_max / limits::SEGMENTS_MIN)
+        };
+        if state.is_closed || state.segments.back().is_none_or(is_full) {
+            let content = match &self.directory {
+                None => Content::Memory(Vec::new()),
+                Some(directory) => Content::File(Arc::new(directory.create_segment(next)?)),
+            };
+            let size_bytes = match &content {
+                Content::Memory(_) => 0,
+                Content::File(_) => SegmentFile::start_bytes(),
+            };
+            let wanted = vec![0; self.endpoints.len()];
+            let segment =
+                Segment { first: next, end: next, size_bytes, events: 0, wanted, content };
+            state.segments.push_back(segment);
+            state.is_closed = false;
+        }
+        Ok(state.segments.back().and_then(|segment| match &segment.content {
+            Content::Memory(_) => None,
+            Content::File(file) => Some((Arc::clone(file), segment.size_bytes)),
+        }))
+    }
+
+    /// Makes records visible that have been written, and keeps to the bounds.
+    fn commit(&self, records: &[Record], next: u64, frames_bytes: u64) -> Appended {
+        let count = self.endpoints.len();
+        let mut appended = Appended { added: vec![0; count], dropped: vec![0; count] };
+        let mut state = self.lock();
+        if let Some(segment) = state.segments.back_mut() {
+            segment.end = next + records.len() as u64;
+            segment.events += records.len() as u64;
+            segment.size_bytes += frames_bytes;
+            if let Content::Memory(kept) = &mut segment.content {
+                segment.size_bytes += records.iter().map(|r| r.size_bytes() as u64).sum::<u64>();
+                kept.extend((next..).zip(records.iter().cloned()));
+            }
+            for record in records {
+                for (i, endpoint) in self.endpoints.iter().enumerate() {
+                    if endpoint.wants(record.action, &record.media_type) {
+                        segment.wanted[i] += 1;
+                        appended.added[i] += 1;
+                    }
+                }
+            }
+        }
+        self.enforce_bounds(&mut state, &mut appended.dropped);
+        Self::delete_finished(&mut state);
+        appended
+    }
+
+    /// Drops the oldest segments while there is too much. What is just being delivered is not lost.
+    fn enforce_bounds(&self, state: &mut State, dropped: &mut [u64]) {
+        let over = |state: &State| {
+            let events: u64 = state.segments.iter().map(|s| s.events).sum();
+            let bytes: u64 = state.segments.iter().map(|s| s.size_bytes).sum();
+            events > self.bounds.events_max || bytes > self.bounds.bytes_max
+        };
+        while state.segments.len() > 1 && over(state) {
+            let Some(oldest) = state.segments.pop_front() else { return };
+            for (i, in_flight) in state.places.iter_mut().enumerate() {
+                let mut lost = oldest.wanted[i];
+                let is_in_flight =
+                    in_flight.sequence.is_some_and(|s| (oldest.first..oldest.end).contains(&s));
+                if is_in_flight {
+                    in_flight.is_orphan = true;
+                    lost -= 1;
+                }
+                dropped[i] += lost;
+            }
+            delete(&oldest);
+        }
+    }
+
+    /// Deletes what nobody needs any more. The last segment stays: it is being written to.
+    fn delete_finished(state: &mut State) {
+        while state.segments.len() > 1
+            && state.segments[0].wanted.iter().all(|n| *n == 0)
+            && let Some(finished) = state.segments.pop_front()
+        {
+            delete(&finished);
+        }
+    }
+
+    /// Some of the records behind a position, which is moved on; nothing if there are none yet.
+    /// Blocks.
+    ///
+    /// # Errors
+    /// When the file can't be read.
+    pub(crate) fn read(
+        &self,
+        endpoint: usize,
+        position: &mut Position,
+    ) -> io::Result<Vec<(u64, Record)>> {
+        loop {
+            let (file, end) = {
+                let mut state = self.lock();
+                let at = state.segments.partition_point(|s| s.first < position.segment);
+                let next_segment = state.segments.get(at + 1).map(|s| s.first);
+                let Some(segment) = state.segments.get_mut(at) else { return Ok(Vec::new()) };
+                if segment.first != position.segment {
+                    (position.segment, position.offset) = (segment.first, 0);
+                }
+                if let Some(next) = next_segment
+                    && segment.is_end(position.offset)
+                {
+                    // All of it has been delivered, but for what turned out to be damaged.
+                    segment.wanted[endpoint] = 0;
+                    (position.segment, position.offset) = (next, 0);
+                    continue;
+                }
+                match &segment.content {
+                    Content::Memory(records) => return Ok(some_of(records, &mut position.offset)),
+                    Content::File(_) if segment.is_end(position.offset) => return Ok(Vec::new()),
+                    Content::File(file) => (Arc::clone(file), segment.size_bytes),
+                }
+            };
+            position.offset = position.offset.max(SegmentFile::start_bytes());
+            let mut found = file.read(&mut position.offset, end)?;
+            found.retain(|(sequence, _)| *sequence >= position.from);
+            if !found.is_empty() {
+                return Ok(found);
+            }
+        }
+    }
+
+    /// Whether an endpoint wants a record.
+    pub(crate) fn wants(&self, endpoint: usize, record: &Record) -> bool {
+        self.endpoints[endpoint].wants(record.action, &record.media_type)
+    }
+
+    /// Begins to deliver an event, unless it has been dropped since it was read.
+    pub(crate) fn begin(&self, endpoint: usize, sequence: u64) -> bool {
+        let mut state = self.lock();
+        let is_kept = state.segments.front().is_some_and(|s| s.first <= sequence);
+        if is_kept {
+            state.places[endpoint] = InFlight { sequence: Some(sequence), is_orphan: false };
+        }
+        is_kept
+    }
+
+    /// An event has been delivered to an endpoint.
+    pub(crate) fn finish(&self, endpoint: usize, sequence: u64) {
+        let mut state = self.lock();
+        let in_flight = std::mem::take(&mut state.places[endpoint]);
+        if in_flight.is_orphan {
+            return;
+        }
+        let at = state.segments.partition_point(|s| s.end <= sequence);
+        if let Some(segment) = state.segments.get_mut(at) {
+            segment.wanted[endpoint] = segment.wanted[endpoint].saturating_sub(1);
+        }
+        Self::delete_finished(&mut state);
+    }
+
+    /// Remembers how far an endpoint is. Blocks.
+    ///
+    /// # Errors
+    /// When the file can't be written: events will be delivered again.
+    pub(crate) fn save_cursor(&self, endpoint: usize, next: u64) -> io::Result<()> {
+        self.directory.as_ref().map_or(Ok(()), |d| d.cursors[endpoint].save(next, false))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Records in memory behind an offset, which is moved on.
+fn some_of(records: &[(u64, Record)], offset: &mut u64) -> Vec<(u64, Record)> {
+    let start = usize::try_from(*offset).unwrap_or(usize::MAX);
+    let mut bytes = 0;
+    let few = records.iter().skip(start).take_while(|(_, record)| {
+        let fits = bytes < limits::READ_AHEAD_BYTES;
+        bytes += record.size_bytes() as u64;
+        fits
+    });
+    let found: Vec<_> = few.cloned().collect();
+    *offset += found.len() as u64;
+    found
+}
+
+/// Deletes the file of a segment that is not in the list any more.
+fn delete(segment: &Segment) {
+    if let Content::File(file) = &segment.content
+        && let Err(error) = std::fs::remove_file(&file.path)
+    {
+        // It is read again by the next process, which finds nothing to do in it.
+        tracing::warn!(path = %file.path.display(), %error, "a part of the outbox can't be deleted");
+    }
+}
+
+/// Makes the names in a directory durable.
+fn sync_directory(path: &PathBuf) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
