@@ -7,6 +7,8 @@ DISTRIBUTION_BIN=${DISTRIBUTION_BIN:-docker-registry}
 
 SERVER_PID=
 SERVER_ENV=()
+# What /v2/ answers when the server is ready; 401 with authentication.
+SERVER_READY_STATUS=200
 UPLOAD_PURGING='{enabled: false}'
 SERVER_LOG=$WORK/server.log
 SERVER_CONFIG=$WORK/server.yml
@@ -87,7 +89,7 @@ server_spawn() {
 server_answers_or_died() { server_answers || ! kill -0 "$SERVER_PID" 2>/dev/null; }
 server_answers() {
     kill -0 "$SERVER_PID" 2>/dev/null || return 1
-    [ "$(curl -s -o /dev/null -w '%{http_code}' --max-time 2 "$URL/v2/")" = 200 ]
+    [ "$(curl -s -o /dev/null -w '%{http_code}' --max-time 2 "$URL/v2/")" = "$SERVER_READY_STATUS" ]
 }
 
 server_stop() {

@@ -3,6 +3,7 @@
 APT_PACKAGES=(
     docker.io podman skopeo buildah containerd runc crun iptables uidmap fuse-overlayfs
     docker-registry nginx-light wrk busybox-static jq curl ca-certificates e2fsprogs procps
+    python3 openssl
 )
 
 # name, package, version; cosign comes last because it takes longest to build.
