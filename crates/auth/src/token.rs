@@ -21,6 +21,7 @@ mod verify;
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::HeaderValue;
@@ -113,7 +114,7 @@ pub enum TokenError {
 #[derive(Debug)]
 pub struct TokenAuth {
     options: Box<TokenOptions>,
-    keys: Box<KeyStore>,
+    keys: Arc<KeyStore>,
     verifier: Verifier,
     remembered: Box<Remembered>,
 }
@@ -141,7 +142,7 @@ impl TokenAuth {
         if algorithms.is_empty() {
             algorithms = Algorithm::ALL.to_vec();
         }
-        let keys = Box::new(KeyStore::open(&options)?);
+        let keys = Arc::new(KeyStore::open(&options)?);
         let verifier = Verifier {
             issuer: options.issuer.clone(),
             service: options.service.clone(),
@@ -176,10 +177,11 @@ impl TokenAuth {
     }
 
     /// Keeps the key set fresh when it is at a URL: fetches it at once, again in each
-    /// `jwks_refresh`, and sooner after a failure. Ends at once when there is none. To be run for as
-    /// long as this is in use.
-    pub async fn refresh_forever(&self) {
-        self.keys.refresh_forever().await;
+    /// `jwks_refresh`, and sooner after a failure. Ends at once when there is none. To be run, on a
+    /// task of its own, for as long as this is in use.
+    pub fn refresh_forever(&self) -> impl Future<Output = ()> + Send + use<> {
+        let keys = Arc::clone(&self.keys);
+        async move { keys.refresh_forever().await }
     }
 
     async fn verified(

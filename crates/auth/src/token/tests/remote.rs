@@ -174,11 +174,7 @@ async fn a_server_that_comes_later() {
     drop(listener);
     let url = format!("http://{address}/keys");
     let auth = TokenAuth::open(TokenOptions { jwks: Some(url.clone()), ..options() }).unwrap();
-    let auth = Arc::new(auth);
-    let refreshing = tokio::spawn({
-        let auth = Arc::clone(&auth);
-        async move { auth.refresh_forever().await }
-    });
+    let refreshing = tokio::spawn(auth.refresh_forever());
     match ask(&auth, &token(&signer, "one")).await {
         Err(Refusal::Unavailable(message)) => assert!(message.contains(&url), "{message}"),
         other => panic!("{other:?}"),
@@ -202,11 +198,8 @@ async fn it_is_refreshed_now_and_then() {
     let (old, new) = (Signer::new(Algorithm::Es256), Signer::new(Algorithm::Es256));
     let server = Server::start(keys(&[named(&old, "old")])).await;
     let options = TokenOptions { jwks_refresh: Duration::from_secs(900), ..server.options() };
-    let auth = Arc::new(TokenAuth::open(options).unwrap());
-    let refreshing = tokio::spawn({
-        let auth = Arc::clone(&auth);
-        async move { auth.refresh_forever().await }
-    });
+    let auth = TokenAuth::open(options).unwrap();
+    let refreshing = tokio::spawn(auth.refresh_forever());
     until("the first fetch", || server.requests() == 1).await;
     assert!(ask(&auth, &token(&old, "old")).await.is_ok());
     server.set(keys(&[named(&new, "new")]));
