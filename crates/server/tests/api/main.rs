@@ -15,6 +15,7 @@ mod debug;
 mod errors;
 mod gate;
 mod health;
+mod limits;
 mod locations;
 mod logs;
 mod manifests;
