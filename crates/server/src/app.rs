@@ -10,6 +10,7 @@ use futures_util::FutureExt as _;
 use http::header::{self, HeaderValue};
 use http::{Method, Request, StatusCode};
 use hyper::body::Incoming;
+use notify::Notifier;
 use oci::ErrorCode;
 use registry::Registry;
 use serde_json::json;
@@ -39,6 +40,8 @@ pub struct App {
     pub(crate) authenticator: Option<Authenticator>,
     /// Counts the requests of each client; none when there may be any number.
     pub(crate) rate_limiter: Option<RateLimiter>,
+    /// Who tells others what happens here; none when nobody wants to know.
+    pub(crate) notifier: Option<Arc<Notifier>>,
     /// Requests that change something. They are finished even when their client goes away.
     pub(crate) writes: TaskTracker,
     draining: AtomicBool,
@@ -56,6 +59,7 @@ impl App {
             access_log: None,
             metrics: None,
             authenticator: None,
+            notifier: None,
             writes: TaskTracker::new(),
             draining: AtomicBool::new(false),
         }
@@ -81,6 +85,19 @@ impl App {
     pub fn with_authenticator(mut self, authenticator: Authenticator) -> Self {
         self.authenticator = Some(authenticator);
         self
+    }
+
+    /// Tells others what happens here (`notifications`).
+    #[must_use]
+    pub fn with_notifier(mut self, notifier: Arc<Notifier>) -> Self {
+        self.notifier = Some(notifier);
+        self
+    }
+
+    /// Who may do what, if that is asked at all.
+    #[must_use]
+    pub fn authenticator(&self) -> Option<&Authenticator> {
+        self.authenticator.as_ref()
     }
 
     /// The health of this server: to have checks report to it, and to ask.
