@@ -1,6 +1,7 @@
 //! Where the registry listens, and what it says about that.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use config::{Config, Listen};
 use server::{ListenAddress, Listener};
@@ -8,11 +9,22 @@ use tracing::info;
 
 use crate::commands::{data_location, say};
 
-/// The socket that systemd passed, or the one that `http.addr` names.
+/// A listener that speaks TLS where that is configured: on the socket that systemd passed, or the one that `http.addr` names.
 ///
 /// # Errors
 /// When the address can't be used, or systemd passed what can't be.
-pub(crate) async fn listener(config: &Config) -> anyhow::Result<Listener> {
+pub(crate) async fn listener(
+    config: &Config,
+    tls: Option<Arc<tls::Server>>,
+) -> anyhow::Result<Listener> {
+    let listener = plain(config).await?;
+    Ok(match tls {
+        Some(tls) => listener.with_tls(tls),
+        None => listener,
+    })
+}
+
+async fn plain(config: &Config) -> anyhow::Result<Listener> {
     if let Some(inherited) = Listener::from_systemd()? {
         info!("listening on the socket that systemd passed; http.addr is not used");
         return Ok(inherited);

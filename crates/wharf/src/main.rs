@@ -1,11 +1,15 @@
 //! `wharf`: a container and OCI registry, in place of CNCF Distribution's `registry`.
 
+mod assembly;
+mod authentication;
 mod background;
 mod cli;
 mod commands;
+mod encryption;
 mod entrypoint;
 mod listening;
 mod logging;
+mod notifications;
 mod options;
 mod purging;
 mod shutdown;

@@ -1,10 +1,12 @@
 //! From the configuration to the options of the registry and the server.
 
+use std::num::NonZeroU32;
+
 use anyhow::Context as _;
 use config::{Config, DescriptorCache};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use registry::{IndexPlatforms, MissingReferences, UrlRules, Validation};
-use server::{HostUrl, PathPrefix, Secret, ServerOptions};
+use server::{HostUrl, PathPrefix, RateLimit, RateLimitBy, Secret, ServerOptions};
 
 /// How the domain behaves.
 pub(crate) fn registry(config: &Config) -> registry::Options {
@@ -56,6 +58,8 @@ fn validation(config: &Config) -> Validation {
 pub(crate) fn server(config: &Config) -> anyhow::Result<ServerOptions> {
     let http = &config.http;
     let host = http.host.as_deref().filter(|h| !h.is_empty());
+    let limits = &http.limits;
+    let count = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
     Ok(ServerOptions {
         host: host.map(HostUrl::parse).transpose()?,
         prefix: PathPrefix::parse(&http.prefix)?,
@@ -67,13 +71,32 @@ pub(crate) fn server(config: &Config) -> anyhow::Result<ServerOptions> {
         },
         read_only: config.storage.read_only,
         delete_enabled: config.storage.delete_enabled,
-        catalog_entries_max: usize::try_from(config.catalog.max_entries).unwrap_or(usize::MAX),
-        tags_max: usize::try_from(config.tags.max_tags).unwrap_or(usize::MAX),
+        catalog_entries_max: count(config.catalog.max_entries),
+        tags_max: count(config.tags.max_tags),
         chunk_min_length_bytes: http.chunk_min_length_bytes,
         h2c_enabled: http.h2c,
         http2_disabled: !http.http2,
+        connections_max: count(limits.connections),
+        connections_per_address_max: limits.connections_per_address.map_or(0, count),
+        handshake_timeout: limits.handshake_timeout,
+        header_timeout: limits.header_timeout,
+        idle_timeout: limits.idle_timeout,
+        body_idle_timeout: limits.body_timeout,
+        write_timeout: limits.write_timeout,
+        manifest_size_bytes_max: limits.manifest_size_bytes,
+        rate_limit: http.rate_limit.as_ref().and_then(rate_limit),
+        trusted_proxies: http.trusted_proxies.clone(),
         drain_timeout: http.drain_timeout,
-        ..ServerOptions::default()
+    })
+}
+
+/// An allowance of no request at all is no limit.
+fn rate_limit(limit: &config::RateLimit) -> Option<RateLimit> {
+    Some(RateLimit {
+        requests: NonZeroU32::new(limit.requests)?,
+        period: limit.period,
+        burst: NonZeroU32::new(limit.burst)?,
+        by: if limit.by_user { RateLimitBy::User } else { RateLimitBy::Address },
     })
 }
 

@@ -1,4 +1,4 @@
-//! When to stop.
+//! When to stop, and when to read files anew.
 
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
@@ -16,5 +16,19 @@ pub(crate) fn requested() -> std::io::Result<impl Future<Output = ()>> {
             _ = interrupt.recv() => "SIGINT",
         };
         info!(signal = name, "stopping");
+    })
+}
+
+/// Runs `reload` at each SIGHUP, for ever.
+///
+/// # Errors
+/// When the system refuses to deliver signals.
+pub(crate) fn on_hangup(reload: impl Fn()) -> std::io::Result<impl Future<Output = ()>> {
+    let mut hangup = signal(SignalKind::hangup())?;
+    Ok(async move {
+        while hangup.recv().await.is_some() {
+            info!(signal = "SIGHUP", "reading files anew");
+            reload();
+        }
     })
 }

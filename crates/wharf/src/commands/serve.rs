@@ -3,16 +3,16 @@
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use config::{Config, Environment, Loaded, Located, locate};
-use registry::Registry;
-use server::{AccessLog, App, Drained, Metrics, serve};
+use server::{Drained, serve};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use super::{find, load, refuse, report};
-use crate::{background, listening, logging, options, shutdown, storage_driver};
+use crate::{assembly, background, listening, logging, shutdown};
 
 /// `wharf serve`: everything from the configuration to the last answered request.
 pub(crate) fn run(file: Option<&Path>) -> ExitCode {
@@ -64,17 +64,15 @@ async fn serve_until_told(loaded: &Loaded, is_configured: bool) -> anyhow::Resul
         warn!("{warning}");
     }
     let shutdown = shutdown::requested().context("signals can't be received")?;
-    let driver = storage_driver::open(&config.storage)?;
-    let registry = Arc::new(Registry::new(driver, options::registry(config)));
-    let app = Arc::new(app(config, Arc::clone(&registry))?);
-    let listener = listening::listener(config).await?;
+    let parts = assembly::assemble(config)?;
+    let listener = listening::listener(config, parts.tls.clone()).await?;
     let stop = CancellationToken::new();
-    let background = background::start(config, &app, &registry, &stop).await?;
+    let background = background::start(config, &parts, &stop).await?;
 
     listening::announce(config, &listener, is_configured);
     // Without systemd there is nobody to tell, which is no error.
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
-    let drained = serve(listener, Arc::clone(&app), async {
+    let drained = serve(listener, Arc::clone(&parts.app), async {
         shutdown.await;
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
     })
@@ -87,17 +85,12 @@ async fn serve_until_told(loaded: &Loaded, is_configured: bool) -> anyhow::Resul
         // It ends at the token; a panic in it was logged when it happened.
         let _ = task.await;
     }
+    if let Some(notifier) = &parts.notifier {
+        notifier.shutdown(NOTIFIER_SHUTDOWN).await;
+    }
     info!("stopped");
     Ok(())
 }
 
-fn app(config: &Config, registry: Arc<Registry>) -> anyhow::Result<App> {
-    let mut app = App::new(registry, options::server(config)?);
-    if config.log.access_log {
-        app = app.with_access_log(AccessLog::stdout().context("access log")?);
-    }
-    if config.http.debug.is_some() && config.http.prometheus_path.is_some() {
-        app = app.with_metrics(Metrics::new());
-    }
-    Ok(app)
-}
+/// How long events that wait are still delivered at the end. What is left then stays in the outbox.
+const NOTIFIER_SHUTDOWN: Duration = Duration::from_secs(5);
