@@ -8,7 +8,7 @@ pub const OUTBOX_EVENTS_DEFAULT: u64 = 100_000;
 
 /// Bytes that an outbox keeps unless the configuration says otherwise. An event without references
 /// has about 1 KiB.
-pub const OUTBOX_BYTES_DEFAULT: u64 = 128 << 20;
+pub const OUTBOX_BYTES_DEFAULT: u64 = 256 << 20;
 
 /// The fewest bytes an outbox can be limited to. Below that, one event with the longest texts that
 /// are taken would push out all others.

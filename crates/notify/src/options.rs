@@ -29,10 +29,23 @@ pub struct Options {
 /// dropped and counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OutboxBounds {
-    /// Most events.
+    /// Most events. Zero is [`limits::OUTBOX_EVENTS_DEFAULT`].
     pub events_max: u64,
-    /// Most bytes; at least [`limits::OUTBOX_BYTES_MIN`] are kept whatever is said here.
+    /// Most bytes. Zero is [`limits::OUTBOX_BYTES_DEFAULT`], and anything else at least
+    /// [`limits::OUTBOX_BYTES_MIN`].
     pub bytes_max: u64,
+}
+
+impl OutboxBounds {
+    pub(crate) fn with_defaults(self) -> Self {
+        let default = Self::default();
+        let events_max = if self.events_max == 0 { default.events_max } else { self.events_max };
+        let bytes_max = match self.bytes_max {
+            0 => default.bytes_max,
+            bytes => bytes.max(limits::OUTBOX_BYTES_MIN),
+        };
+        Self { events_max, bytes_max }
+    }
 }
 
 impl Default for OutboxBounds {

@@ -86,8 +86,7 @@ impl Outbox {
         segments: VecDeque<Segment>,
         next: u64,
     ) -> Self {
-        let bytes_max = bounds.bytes_max.max(limits::OUTBOX_BYTES_MIN);
-        let bounds = OutboxBounds { events_max: bounds.events_max.max(1), bytes_max };
+        let bounds = bounds.with_defaults();
         let places = vec![InFlight::default(); endpoints.len()];
         // Files of an earlier process are never appended to.
         let state = Mutex::new(State { segments, is_closed: true, next, places });

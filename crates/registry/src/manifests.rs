@@ -181,26 +181,31 @@ impl Registry {
         Ok(self.driver.put(&path, content.clone()).await?)
     }
 
-    /// Deletes a manifest from a repository, and every tag that names it. Its data stays until it
-    /// is collected.
+    /// Deletes a manifest from a repository, and every tag that names it, which are returned. Its
+    /// data stays until it is collected.
     ///
     /// # Errors
     /// [`Error::ManifestUnknown`] when the repository does not have it.
-    pub async fn delete_manifest(&self, name: &RepositoryName, digest: &Digest) -> Result<()> {
+    pub async fn delete_manifest(
+        &self,
+        name: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<Vec<Tag>> {
         let canonical = self.linked_manifest(name, digest).await?.ok_or_else(|| {
             Error::ManifestUnknown { name: name.clone(), reference: Reference::Digest(*digest) }
         })?;
         // Tags go first: should this be cut short, what remains is an untagged manifest whose
         // deletion can be repeated, and never a tag that names nothing.
-        for tag in self.tags_of(name, &canonical).await? {
-            self.delete_if_there(&layout::tag(name, &tag)).await?;
+        let tags = self.tags_of(name, &canonical).await?;
+        for tag in &tags {
+            self.delete_if_there(&layout::tag(name, tag)).await?;
         }
         // Without its canonical link a manifest is gone under every other digest as well.
         self.delete_if_there(&layout::revision(name, &canonical)).await?;
         if *digest != canonical {
             self.delete_if_there(&layout::revision(name, digest)).await?;
         }
-        Ok(())
+        Ok(tags)
     }
 
     /// Whether a repository has any manifest at all.

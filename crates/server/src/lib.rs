@@ -16,6 +16,7 @@ mod content_range;
 mod cors;
 mod debug;
 mod error;
+mod events;
 mod exchange;
 mod forwarded;
 mod handlers;

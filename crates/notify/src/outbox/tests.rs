@@ -230,7 +230,7 @@ fn overflow_in_memory() {
 
 #[test]
 fn bytes_are_bounded_too() {
-    let bounds = OutboxBounds { bytes_max: 0, ..OutboxBounds::default() };
+    let bounds = OutboxBounds { bytes_max: 1, ..OutboxBounds::default() };
     let outbox = Outbox::in_memory(endpoints(&["a"]), bounds);
     let large = "x".repeat(100_000);
     let mut dropped = 0;

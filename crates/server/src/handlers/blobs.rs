@@ -13,7 +13,7 @@ use crate::error::ApiError;
 use crate::exchange::Call;
 use crate::range::{self, Requested};
 use crate::response::{self, Response, ResponseBody};
-use crate::{conditional, headers};
+use crate::{conditional, events, headers};
 
 /// What a digest names never changes: a year, as in Distribution.
 const CACHE_CONTROL: HeaderValue = HeaderValue::from_static("max-age=31536000");
@@ -45,6 +45,7 @@ pub(super) async fn head(
 ) -> Result<Response, ApiError> {
     let stat = call.app.registry.stat_blob(name, digest).await?;
     let digest = digest.to_string();
+    events::blob_pulled(call, name, &digest, stat.size_bytes);
     if conditional::none_match_fails(call.headers(), &digest) {
         return Ok(not_modified(&digest));
     }
@@ -64,16 +65,19 @@ pub(super) async fn get(
 ) -> Result<Response, ApiError> {
     let blob = call.app.registry.open_blob(name, digest).await?;
     let digest = digest.to_string();
+    let size_bytes = blob.object.size_bytes();
     if conditional::none_match_fails(call.headers(), &digest) {
+        // As with Distribution, and unlike with a manifest, this counts as a pull.
+        events::blob_pulled(call, name, &digest, size_bytes);
         return Ok(not_modified(&digest));
     }
-    let size_bytes = blob.object.size_bytes();
     let mut response = match requested(call, &digest, size_bytes) {
         Requested::Whole => whole(blob.object),
         Requested::One(part) => one_part(blob.object, part),
         Requested::Many(parts) => multipart::response(&blob.object, &parts),
         Requested::Unsatisfiable => return Err(unsatisfiable(size_bytes)),
     };
+    events::blob_pulled(call, name, &digest, size_bytes);
     let content_type = response.headers_mut().remove(header::CONTENT_TYPE);
     describe(response.headers_mut(), &digest);
     if let Some(multipart) = content_type {
@@ -120,5 +124,6 @@ pub(super) async fn delete(
     digest: &Digest,
 ) -> Result<Response, ApiError> {
     call.app.registry.delete_blob(name, digest).await?;
+    events::content_deleted(call, name, digest).await;
     Ok(response::empty(StatusCode::ACCEPTED))
 }

@@ -13,7 +13,7 @@ use crate::error::{self, ApiError};
 use crate::exchange::Call;
 use crate::limits::TAG_PARAMETERS_MAX;
 use crate::response::{self, Response, ResponseBody};
-use crate::{accept, body, conditional, headers};
+use crate::{accept, body, conditional, events, headers};
 
 /// Serves a manifest, as it was pushed. For HEAD the same, of which the body is dropped later: a
 /// manifest is in memory anyway.
@@ -26,6 +26,10 @@ pub(super) async fn get(
     let stored = negotiate(call, name, reference, stored).await?;
     let digest = stored.digest.to_string();
     let not_modified = conditional::none_match_fails(call.headers(), &digest);
+    if !not_modified {
+        let served = (&stored.digest, stored.media_type, &*stored.content);
+        events::manifest_pulled(call, name, tag_of(reference), served);
+    }
     let mut response = if not_modified {
         response::empty(StatusCode::NOT_MODIFIED)
     } else {
@@ -39,6 +43,14 @@ pub(super) async fn get(
     map.insert(headers::CONTENT_DIGEST, headers::value(&digest));
     map.insert(header::ETAG, headers::value(&format!("\"{digest}\"")));
     Ok(response)
+}
+
+/// The tag, where there is one.
+fn tag_of(reference: &Reference) -> Option<&Tag> {
+    match reference {
+        Reference::Tag(tag) => Some(tag),
+        Reference::Digest(_) => None,
+    }
 }
 
 /// What to do with a client that can't read what is stored. Only a Docker manifest list that was
@@ -109,8 +121,10 @@ pub(super) async fn put(
     }
     let body = body::incoming(body, call.app.options.body_idle_timeout);
     let content = body::collect(body, limit_bytes).await.map_err(invalid)?;
+    let kept = content.clone();
     let push = ManifestPush { reference: reference.clone(), tags, media_type, content };
     let pushed = call.app.registry.put_manifest(name, push).await?;
+    events::manifest_pushed(call, name, &pushed.tags, (&pushed.digest, media_type, &kept)).await;
 
     let mut response = response::empty(StatusCode::CREATED);
     let map = response.headers_mut();
@@ -160,8 +174,15 @@ pub(super) async fn delete(
 ) -> Result<Response, ApiError> {
     let registry = &call.app.registry;
     match reference {
-        Reference::Tag(tag) => registry.delete_tag(name, tag).await?,
-        Reference::Digest(digest) => registry.delete_manifest(name, digest).await?,
+        Reference::Tag(tag) => {
+            registry.delete_tag(name, tag).await?;
+            events::tags_deleted(call, name, std::slice::from_ref(tag)).await;
+        }
+        Reference::Digest(digest) => {
+            let tags = registry.delete_manifest(name, digest).await?;
+            events::content_deleted(call, name, digest).await;
+            events::tags_deleted(call, name, &tags).await;
+        }
     }
     Ok(response::empty(StatusCode::ACCEPTED))
 }

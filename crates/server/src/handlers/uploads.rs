@@ -11,7 +11,7 @@ use crate::error::ApiError;
 use crate::exchange::Call;
 use crate::response::{self, Response};
 use crate::state_token::StateToken;
-use crate::{authorize, body, headers};
+use crate::{authorize, body, events, headers};
 
 /// `POST`: a mount, a whole blob, or a new session, by what the query says.
 pub(super) async fn start(
@@ -27,7 +27,8 @@ pub(super) async fn start(
     } else if let Some(text) = query.get_filled("digest") {
         let digest = Digest::parse(&text)?;
         let chunk = Chunk { range: None, offset_bytes: None, ..chunk(call, body)? };
-        call.app.registry.put_blob(name, &digest, chunk).await?;
+        let stat = call.app.registry.put_blob(name, &digest, chunk).await?;
+        events::blob_pushed(call, name, &digest, stat.size_bytes).await;
         return Ok(created(call, name, &digest));
     }
     let algorithm = match query.get_filled("digest-algorithm") {
@@ -66,7 +67,11 @@ async fn try_mount(
         },
     };
     let mounted = call.app.registry.mount_blob(name, &digest, from.as_ref()).await?;
-    Ok(mounted.map(|_| created(call, name, &digest)))
+    if mounted.is_none() {
+        return Ok(None);
+    }
+    events::blob_mounted(call, name, &digest, from.as_ref()).await;
+    Ok(Some(created(call, name, &digest)))
 }
 
 /// The id of the session, unless `_state` says that the request was meant for another one. A token
@@ -133,7 +138,10 @@ pub(super) async fn commit(
         Err(error) => Err(error),
     };
     match outcome {
-        Ok(_) => Ok(created(call, name, &digest)),
+        Ok(stat) => {
+            events::blob_pushed(call, name, &digest, stat.size_bytes).await;
+            Ok(created(call, name, &digest))
+        }
         Err(error) => Err(with_progress(call, name, id, error).await),
     }
 }
