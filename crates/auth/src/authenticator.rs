@@ -3,6 +3,7 @@
 use crate::access::Access;
 use crate::asking::{Asking, Grant};
 use crate::htpasswd::Htpasswd;
+use crate::issuer::{TokenError, TokenRequest, TokenResponse};
 use crate::refusal::Refusal;
 use crate::silly::Silly;
 use crate::token::TokenAuth;
@@ -11,7 +12,7 @@ use crate::token::TokenAuth;
 #[derive(Debug)]
 pub enum Authenticator {
     /// Users and password hashes in a file.
-    Htpasswd(Htpasswd),
+    Htpasswd(Box<Htpasswd>),
     /// Bearer tokens of a token server.
     Token(TokenAuth),
     /// Any `Authorization` header is accepted.
@@ -33,6 +34,26 @@ impl Authenticator {
             Self::Htpasswd(htpasswd) => htpasswd.authorize(asking, wanted).await,
             Self::Token(token) => token.authorize(asking, wanted).await,
             Self::Silly(silly) => silly.authorize(asking, wanted),
+        }
+    }
+
+    /// Whether clients get tokens here, at [`crate::issuer::TOKEN_PATH`].
+    #[must_use]
+    pub const fn issues_tokens(&self) -> bool {
+        match self {
+            Self::Htpasswd(htpasswd) => htpasswd.issues_tokens(),
+            Self::Token(_) | Self::Silly(_) => false,
+        }
+    }
+
+    /// Answers a request for a token.
+    ///
+    /// # Errors
+    /// [`TokenError`]; [`TokenError::NotHere`] if none are issued here.
+    pub async fn token(&self, request: TokenRequest<'_>) -> Result<TokenResponse, TokenError> {
+        match self {
+            Self::Htpasswd(htpasswd) => htpasswd.token(request).await,
+            Self::Token(_) | Self::Silly(_) => Err(TokenError::NotHere),
         }
     }
 }

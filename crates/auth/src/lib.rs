@@ -8,9 +8,11 @@ mod access;
 mod asking;
 mod authenticator;
 pub mod htpasswd;
+pub mod issuer;
 pub mod limits;
 mod refusal;
 mod silly;
+mod throttle;
 pub mod token;
 
 pub use access::{Access, Action, Resource, scopes};

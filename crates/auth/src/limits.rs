@@ -156,3 +156,6 @@ pub const TOKENS_REMEMBERED_BYTES_MAX: u64 = 16 << 20;
 
 /// Most characters of something a token says that are repeated in a message.
 pub const TOKEN_QUOTE_CHARS_MAX: usize = 128;
+
+/// Longest user name that `wharf htpasswd add` takes, in bytes.
+pub const USER_BYTES_MAX: usize = 255;
