@@ -108,6 +108,12 @@ pub enum TlsError {
         "http.tls.letsencrypt.hosts is empty; list the DNS names that clients use, such as registry.example.com"
     )]
     NoHosts,
+    /// More names than one server orders certificates for.
+    #[error("http.tls.letsencrypt.hosts lists more than {limit} names")]
+    TooManyHosts {
+        /// How many there may be.
+        limit: usize,
+    },
     /// Something that an authority gives no certificate for by TLS-ALPN-01.
     #[error("'{host}' in http.tls.letsencrypt.hosts cannot be used: {reason}")]
     BadHost {

@@ -12,6 +12,7 @@ mod acme;
 pub mod authority;
 mod certificate;
 mod client;
+mod durable;
 mod error;
 mod files;
 mod limits;
