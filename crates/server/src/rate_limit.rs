@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
-use governor::clock::{DefaultClock, Clock};
+use governor::clock::{Clock, DefaultClock};
 use governor::state::keyed::DashMapStateStore;
 use governor::{Quota, RateLimiter as Limiter};
 

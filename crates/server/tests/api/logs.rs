@@ -11,7 +11,20 @@ use crate::support::{TestServer, sha256};
 use crate::trap::{Trap, Trapped};
 
 #[derive(Clone, Default)]
-struct Sink(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Sink(Arc<Mutex<Vec<u8>>>);
+
+impl Sink {
+    /// Waits until what was written is as it should be.
+    pub(crate) async fn until(&self, is_there: impl Fn(&str) -> bool) {
+        for _ in 0..500 {
+            if is_there(&String::from_utf8(self.0.lock().unwrap().clone()).unwrap()) {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        panic!("it was not logged");
+    }
+}
 
 impl Write for Sink {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
@@ -54,7 +67,7 @@ async fn a_line_for_each_request_in_apache_s_combined_form() {
 
 /// What the whole process logs: a subscriber of one thread would miss events whose call sites
 /// were first met by another.
-fn capture() -> &'static Sink {
+pub(crate) fn capture() -> &'static Sink {
     static SINK: OnceLock<Sink> = OnceLock::new();
     SINK.get_or_init(|| {
         let sink = Sink::default();

@@ -31,6 +31,7 @@ pub(crate) struct Builder {
     pub(crate) driver: Arc<dyn Driver>,
     pub(crate) access_log: Option<AccessLog>,
     pub(crate) metrics: bool,
+    tls: Option<Arc<tls::Server>>,
     changes: Vec<Box<dyn FnOnce(App) -> App>>,
 }
 
@@ -38,6 +39,11 @@ impl Builder {
     /// Changes the application before it starts.
     pub(crate) fn with(mut self, change: impl FnOnce(App) -> App + 'static) -> Self {
         self.changes.push(Box::new(change));
+        self
+    }
+
+    pub(crate) fn tls(mut self, tls: Arc<tls::Server>) -> Self {
+        self.tls = Some(tls);
         self
     }
 
@@ -67,9 +73,12 @@ impl Builder {
         self.changes.into_iter().fold(app, |app, change| change(app))
     }
 
-    pub(crate) async fn start(self) -> TestServer {
+    pub(crate) async fn start(mut self) -> TestServer {
         let address = ListenAddress::tcp("127.0.0.1:0").unwrap();
-        let listener = Listener::bind(&address).await.unwrap();
+        let mut listener = Listener::bind(&address).await.unwrap();
+        if let Some(tls) = self.tls.take() {
+            listener = listener.with_tls(tls);
+        }
         let address = listener.local_address().unwrap();
         let app = Arc::new(self.app());
         let (shutdown, stopped) = oneshot::channel::<()>();
@@ -93,7 +102,15 @@ impl TestServer {
         let options = ServerOptions { delete_enabled: true, ..ServerOptions::default() };
         let registry = registry::Options::default();
         let driver = Arc::new(Memory::new());
-        Builder { options, registry, driver, access_log: None, metrics: false, changes: Vec::new() }
+        Builder {
+            options,
+            registry,
+            driver,
+            access_log: None,
+            metrics: false,
+            tls: None,
+            changes: Vec::new(),
+        }
     }
 
     pub(crate) async fn start() -> Self {
