@@ -33,7 +33,9 @@ pub(crate) fn arguments(given: impl Iterator<Item = OsString>) -> Vec<OsString> 
     match request(given.collect(), defaults::choose) {
         Request::Wharf(arguments) => arguments,
         Request::Image(arguments) => {
-            user::leave_root(served_file(&arguments).as_deref());
+            if works_on_data(&arguments) {
+                user::leave_root(file_of_verb(&arguments).as_deref());
+            }
             arguments
         }
         Request::Program(words) => become_program(&words),
@@ -59,16 +61,23 @@ fn file_of(command_line: &[u8], choose: impl Fn(&OsStr) -> OsString) -> Option<P
     // `docker run --init` has its own program first, which names this one.
     let words = words.skip_while(|word| !is_name_of_ours(word)).collect();
     match request(words, choose) {
-        Request::Wharf(arguments) | Request::Image(arguments) => served_file(&arguments),
-        Request::Program(_) | Request::Version(_) => None,
+        Request::Wharf(arguments) | Request::Image(arguments) if works_on_data(&arguments) => {
+            file_of_verb(&arguments)
+        }
+        _ => None,
     }
 }
 
+/// Whether this is about the registry's data. What the other verbs make (certificates, users) is
+/// for whoever called them.
+fn works_on_data(arguments: &[OsString]) -> bool {
+    arguments.get(1).is_some_and(|verb| verb == "serve" || verb == "garbage-collect")
+}
+
 /// The file in `serve FILE`.
-fn served_file(arguments: &[OsString]) -> Option<PathBuf> {
-    let mut rest = arguments.iter().skip(1);
-    rest.next().filter(|verb| *verb == "serve")?;
-    rest.find(|word| !word.is_empty() && !starts_with_dash(word)).map(PathBuf::from)
+fn file_of_verb(arguments: &[OsString]) -> Option<PathBuf> {
+    let is_file = |word: &&OsString| !word.is_empty() && !starts_with_dash(word);
+    arguments.iter().skip(2).find(is_file).map(PathBuf::from)
 }
 
 fn request(arguments: Vec<OsString>, choose: impl Fn(&OsStr) -> OsString) -> Request {
