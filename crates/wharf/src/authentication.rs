@@ -1,6 +1,7 @@
 //! From `auth` to whoever decides about requests.
 
 use anyhow::Context as _;
+use auth::htpasswd::{Htpasswd, HtpasswdOptions};
 use auth::token::{TokenAuth, TokenOptions};
 use auth::{Authenticator, Silly};
 use config::{Auth, Config, KeySet, TokenAuth as TokenSettings};
@@ -18,8 +19,15 @@ pub(crate) fn open(config: &Config) -> anyhow::Result<Option<Authenticator>> {
             Authenticator::Silly(Silly { realm: realm.clone(), service: service.clone() })
         }
         Auth::Htpasswd { realm, path, anonymous } => {
-            let _ = (realm, path, anonymous);
-            anyhow::bail!("auth.htpasswd is not built yet")
+            let options = HtpasswdOptions {
+                realm: realm.clone(),
+                path: path.clone(),
+                anonymous_pull: anonymous.pull,
+                anonymous_catalog: anonymous.catalog,
+                token_key: config.http.secret.as_ref().map(|key| key.reveal().into()),
+            };
+            let htpasswd = Htpasswd::open(options).context("auth.htpasswd")?;
+            Authenticator::Htpasswd(Box::new(htpasswd))
         }
         Auth::Token(settings) => {
             let token = TokenAuth::open(token(settings)).context("auth.token")?;
