@@ -51,8 +51,8 @@ pub struct Htpasswd {
 /// What may be done without logging in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct AnonymousRights {
-    pull: bool,
-    catalog: bool,
+    pub(crate) pull: bool,
+    pub(crate) catalog: bool,
 }
 
 impl AnonymousRights {
@@ -150,6 +150,13 @@ impl Htpasswd {
             Err(reason) => return Err(self.refuse_basic("malformed", reason).into()),
         };
         issuer.issue(user.as_deref(), &order.scopes, self.anonymous)
+    }
+
+    /// How many passwords were verified since the start: those whose hash had to be computed. A
+    /// counter for metrics.
+    #[must_use]
+    pub fn passwords_verified(&self) -> u64 {
+        self.verifier.computed()
     }
 
     /// The user that the credentials belong to, if they are good.

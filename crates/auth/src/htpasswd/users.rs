@@ -78,7 +78,7 @@ pub(crate) struct Users {
 
 /// Something in the file that is no error and that its owner should know.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Remark {
+pub(crate) struct Remark {
     /// The line, from 1.
     pub(super) line: usize,
     pub(super) user: Arc<str>,
@@ -87,7 +87,7 @@ pub(super) struct Remark {
 
 /// What a remark is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum About {
+pub(crate) enum About {
     #[error("nobody can log in as this user: {0}; set the password anew with `wharf htpasswd add`")]
     Unusable(#[from] Unusable),
     #[error("the user is in the file twice; this line counts, and not the one before")]
@@ -99,7 +99,7 @@ impl Users {
     ///
     /// # Errors
     /// The number of the first bad line, and what is wrong with it.
-    pub(super) fn parse(text: &[u8]) -> Result<(Self, Vec<Remark>), (usize, BadLine)> {
+    pub(crate) fn parse(text: &[u8]) -> Result<(Self, Vec<Remark>), (usize, BadLine)> {
         let mut by_name: HashMap<Arc<str>, Arc<User>> = HashMap::new();
         let mut remarks = Vec::new();
         for (number, line) in numbered_lines(text) {

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -44,6 +45,8 @@ pub(super) struct Verifier {
 struct Shared {
     verified: Cache<Key, Instant>,
     throttle: Throttle,
+    /// How often a hash was computed.
+    computed: AtomicU64,
 }
 
 impl Verifier {
@@ -56,6 +59,7 @@ impl Verifier {
             shared: Arc::new(Shared {
                 verified: Cache::new(VERIFIED_MAX),
                 throttle: Throttle::new(),
+                computed: AtomicU64::new(0),
             }),
             cores: Arc::new(Semaphore::new(cores)),
             queue: Semaphore::new(cores + VERIFICATIONS_WAITING_MAX),
@@ -101,6 +105,11 @@ impl Verifier {
         }
         self.shared.throttle.delay(address, name).await?;
         Ok(None)
+    }
+
+    /// How often a hash was computed since the start.
+    pub(super) fn computed(&self) -> u64 {
+        self.shared.computed.load(Ordering::Relaxed)
     }
 
     /// Verifies, or waits for another request that does so already.
@@ -187,7 +196,10 @@ impl Attempt {
 
     /// Verifies and counts; also when nobody waits for it any more.
     fn verify(&self, shared: &Shared) -> bool {
+        let started = Instant::now();
         let matches = self.user.hash.matches(&self.credentials.password);
+        shared.computed.fetch_add(1, Ordering::Relaxed);
+        tracing::debug!(millis = started.elapsed().as_millis(), "a password was verified");
         let good = matches && self.known;
         if good {
             shared.verified.insert(self.key, Instant::now());
