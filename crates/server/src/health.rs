@@ -1,29 +1,46 @@
 //! Whether the server can do its work.
 
 use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
-use storage::{Driver, StoragePath};
+use crate::limits::{HEALTH_CHECK_INTERVAL, HEALTH_CHECK_INTERVAL_MIN};
 
-use crate::limits::HEALTH_CHECK_TIMEOUT_MIN;
+mod check;
 
-/// `health.storagedriver`: how often the storage is looked at, and how many failures in a row make
-/// the server unhealthy.
+pub use check::{Check, CheckError, HttpCheck};
+
+/// How often something is looked at, and how many failures in a row make the server unhealthy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct StorageCheck {
-    /// Time between looks, and before the first.
+pub struct Schedule {
+    /// Time between looks, and before the first; zero counts as the default of 10 seconds.
     pub interval: Duration,
     /// Failures in a row; 0 counts as 1.
     pub threshold: u32,
 }
 
-impl Default for StorageCheck {
+impl Default for Schedule {
     fn default() -> Self {
-        Self { interval: Duration::from_secs(10), threshold: 0 }
+        Self { interval: HEALTH_CHECK_INTERVAL, threshold: 0 }
     }
 }
+
+impl Schedule {
+    fn interval(self) -> Duration {
+        if self.interval.is_zero() {
+            HEALTH_CHECK_INTERVAL
+        } else {
+            // One that is close to zero would never let anything else run.
+            self.interval.max(HEALTH_CHECK_INTERVAL_MIN)
+        }
+    }
+}
+
+/// One look at something: why it is not well.
+type Look = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
 
 /// The checks that fail at present, with their reasons. Healthy until shown otherwise.
 #[derive(Debug, Default)]
@@ -53,55 +70,45 @@ impl Health {
         self.failing.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Looks at the storage again and again, until it is dropped. The name of the check is
-    /// Distribution's: `storagedriver_<type>`.
-    pub async fn watch_storage(self: Arc<Self>, driver: Arc<dyn Driver>, check: StorageCheck) {
-        let name = format!("storagedriver_{}", driver.name());
-        // An interval of zero would never let anything else run.
-        let interval = check.interval.max(Duration::from_millis(10));
-        let patience = interval.max(HEALTH_CHECK_TIMEOUT_MIN);
-        let mut failures = 0_u32;
+    /// Makes a check again and again, until what is returned is dropped. The first look is made
+    /// after the first interval, as with Distribution.
+    pub async fn watch(self: Arc<Self>, check: Check) {
+        let (name, threshold) = (check.name(), check.schedule().threshold.max(1));
+        let interval = check.schedule().interval();
+        let patience = check.patience(interval);
+        let mut unfinished: Option<Look> = None;
+        let (mut failures, mut is_failing) = (0_u32, false);
         loop {
             tokio::time::sleep(interval).await;
-            let outcome = tokio::time::timeout(patience, look(&*driver)).await;
-            let reason = match outcome {
-                Ok(Ok(())) => None,
-                Ok(Err(error)) => Some(error.to_string()),
-                Err(_) => Some(format!("no answer within {} seconds", patience.as_secs())),
+            // There is one look at a time: each that hangs may hold a thread.
+            let mut look = unfinished.take().unwrap_or_else(|| check.look());
+            let outcome = tokio::time::timeout(patience, look.as_mut()).await;
+            let Err(reason) = outcome.unwrap_or_else(|_| {
+                unfinished = Some(look);
+                Err(format!("no answer within {} seconds", patience.as_secs_f32()))
+            }) else {
+                failures = 0;
+                if std::mem::take(&mut is_failing) {
+                    self.set(name, None);
+                    tracing::info!(check = name, "health check is well again");
+                }
+                continue;
             };
-            failures = if reason.is_some() { failures.saturating_add(1) } else { 0 };
-            let was_healthy = self.is_healthy();
-            match reason {
-                Some(reason) if failures >= check.threshold => {
-                    if was_healthy {
-                        tracing::error!(check = name, reason, "health check failed");
-                    }
-                    self.set(&name, Some(reason));
-                }
-                Some(reason) => {
-                    tracing::warn!(
-                        check = name,
-                        reason,
-                        failures,
-                        "health check failed, not yet for long"
-                    );
-                }
-                None => {
-                    self.set(&name, None);
-                    if !was_healthy && self.is_healthy() {
-                        tracing::info!(check = name, "health check is well again");
-                    }
-                }
+            failures = failures.saturating_add(1);
+            if failures < threshold {
+                tracing::warn!(
+                    check = name,
+                    reason,
+                    failures,
+                    "health check failed, not yet for long"
+                );
+                continue;
             }
+            if !is_failing {
+                tracing::error!(check = name, reason, "health check failed");
+            }
+            is_failing = true;
+            self.set(name, Some(reason));
         }
-    }
-}
-
-/// The root need not exist for the storage to be well: nothing may have been pushed yet.
-async fn look(driver: &dyn Driver) -> storage::Result<()> {
-    match driver.stat(&StoragePath::root()).await {
-        Ok(_) => Ok(()),
-        Err(error) if error.is_not_found() => Ok(()),
-        Err(error) => Err(error),
     }
 }

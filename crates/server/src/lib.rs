@@ -41,7 +41,7 @@ pub use access_log::AccessLog;
 pub use app::App;
 pub use debug::{DebugOptions, RegistryVars};
 pub use exchange::Peer;
-pub use health::{Health, StorageCheck};
+pub use health::{Check, CheckError, Health, HttpCheck, Schedule};
 pub use listen::{Drained, ListenAddress, ListenError, Listener, serve, serve_debug};
 pub use metrics::Metrics;
 pub use options::{HostUrl, OptionsError, PathPrefix, Secret, ServerOptions};

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use auth::Authenticator;
-use config::{Config, Health};
+use config::{Config, Health, Secret};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::json;
-use server::{DebugOptions, Listener, StorageCheck, serve_debug};
+use server::{Check, DebugOptions, HttpCheck, Listener, Schedule, serve_debug};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
@@ -22,13 +23,13 @@ type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// follows files, and the debug listener.
 ///
 /// # Errors
-/// When the debug listener's address can't be used.
+/// When the debug listener's address can't be used, or a health check can't be made.
 pub(crate) async fn start(
     config: &Config,
     parts: &Parts,
     stop: &CancellationToken,
 ) -> anyhow::Result<Vec<JoinHandle<()>>> {
-    let mut tasks = health_checks(&config.health, parts);
+    let mut tasks = health_checks(&config.health, parts)?;
     let purging = config.storage.upload_purging.clone();
     if purging.enabled && !config.storage.read_only {
         tasks.push(Box::pin(purging::run(Arc::clone(parts.app.registry()), purging)));
@@ -64,15 +65,52 @@ fn on_hangup(parts: &Parts) -> anyhow::Result<impl Future<Output = ()> + use<>> 
     .context("signals can't be received")
 }
 
-fn health_checks(health: &Health, parts: &Parts) -> Vec<Task> {
-    let mut tasks: Vec<Task> = Vec::new();
+fn health_checks(health: &Health, parts: &Parts) -> anyhow::Result<Vec<Task>> {
+    let schedule = |interval, threshold: u64| Schedule {
+        interval,
+        threshold: u32::try_from(threshold).unwrap_or(u32::MAX),
+    };
+    let mut checks = Vec::new();
     if let Some(check) = &health.storage_driver {
-        let threshold = u32::try_from(check.threshold).unwrap_or(u32::MAX);
-        let check = StorageCheck { interval: check.interval, threshold };
         let driver = Arc::clone(parts.app.registry().driver());
-        tasks.push(Box::pin(Arc::clone(parts.app.health()).watch_storage(driver, check)));
+        checks.push(Check::storage(driver, schedule(check.interval, check.threshold)));
     }
-    tasks
+    for check in &health.file {
+        checks.push(Check::file(check.file.clone(), check.interval));
+    }
+    for check in &health.http {
+        checks.push(Check::http(HttpCheck {
+            uri: check.uri.reveal().to_owned(),
+            headers: header_map(&check.headers)?,
+            // A status that does not exist is never answered.
+            status_code: u16::try_from(check.status_code).unwrap_or(u16::MAX),
+            timeout: check.timeout,
+            schedule: schedule(check.interval, check.threshold),
+        })?);
+    }
+    for check in &health.tcp {
+        let schedule = schedule(check.interval, check.threshold);
+        checks.push(Check::tcp(check.addr.clone(), check.timeout, schedule));
+    }
+    let watch = |check| -> Task { Box::pin(Arc::clone(parts.app.health()).watch(check)) };
+    Ok(checks.into_iter().map(watch).collect())
+}
+
+/// The headers of a health check. Their values may be credentials, so errors name only the header.
+fn header_map(headers: &[(String, Vec<Secret>)]) -> anyhow::Result<HeaderMap> {
+    let mut map = HeaderMap::new();
+    for (name, values) in headers {
+        let key = HeaderName::try_from(name)
+            .with_context(|| format!("health.http: headers: \"{name}\" is no header's name"))?;
+        for value in values {
+            let mut value = HeaderValue::from_str(value.reveal()).with_context(|| {
+                format!("health.http: headers: the value of \"{name}\" can't be sent")
+            })?;
+            value.set_sensitive(true);
+            map.append(key.clone(), value);
+        }
+    }
+    Ok(map)
 }
 
 async fn debug_server(
