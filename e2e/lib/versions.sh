@@ -4,6 +4,7 @@ APT_PACKAGES=(
     docker.io podman skopeo buildah containerd runc crun iptables uidmap fuse-overlayfs
     docker-registry nginx-light wrk busybox-static jq curl ca-certificates e2fsprogs procps
     python3 openssl
+    iproute2 docker-compose python3-yaml lintian
 )
 
 # name, package, version; cosign comes last because it takes longest to build.
@@ -19,3 +20,5 @@ CONFORMANCE_MODULE=github.com/opencontainers/distribution-spec/conformance
 CONFORMANCE_RELEASE_VERSION=v0.0.0-20250123160558-a139cc423184
 
 GO_BUILD_LIMIT_SECS=900
+
+CARGO_DEB_VERSION=3.8.0
