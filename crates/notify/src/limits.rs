@@ -86,5 +86,6 @@ pub const ANSWER_BYTES_MAX: usize = 4 << 10;
 /// How long an idle connection to an endpoint is kept.
 pub const IDLE_CONNECTION_MAX: Duration = Duration::from_secs(10);
 
-/// Most bytes of the fields that a client chooses freely (`useragent`, `host`): more is cut off.
+/// Most bytes of each field that a client chooses (`useragent`, `host`, `addr`, `name`): more is cut
+/// off.
 pub const FIELD_BYTES_MAX: usize = 4 << 10;

@@ -199,7 +199,9 @@ impl Notifier {
         if !self.endpoints.iter().any(|endpoint| endpoint.wants(action, &media_type)) {
             return None;
         }
-        for field in [&mut event.request.host, &mut event.request.user_agent] {
+        let request = &mut event.request;
+        let free = [&mut request.host, &mut request.user_agent, &mut request.address];
+        for field in free.into_iter().chain([&mut event.actor.name]) {
             field.truncate(field.floor_char_boundary(limits::FIELD_BYTES_MAX));
         }
         let (id, now) = (Uuid::new_v4(), Timestamp::now());

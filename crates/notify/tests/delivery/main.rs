@@ -47,6 +47,8 @@ fn endpoint(name: &str, url: impl Into<String>) -> EndpointOptions {
     EndpointOptions {
         name: name.to_owned(),
         url: Secret::new(url),
+        // Long enough for a busy machine: a repetition would look like another event.
+        timeout: Duration::from_secs(30),
         backoff: Duration::from_millis(10),
         ..EndpointOptions::default()
     }
@@ -111,12 +113,12 @@ async fn events_arrive_one_by_one_in_order_with_what_is_configured() {
 async fn what_is_not_delivered_survives_a_restart() {
     let receiver = Receiver::start(Behaviour::Hang).await;
     let directory = tempfile::tempdir().unwrap();
-    let open = || {
-        let mut endpoint = endpoint("a", receiver.url());
-        endpoint.timeout = Duration::from_millis(200);
+    let open_with = |timeout: Duration| {
+        let endpoint = EndpointOptions { timeout, ..endpoint("a", receiver.url()) };
         Notifier::open(options(Some(directory.path()), [endpoint]))
     };
-    let notifier = open().unwrap();
+    let open = || open_with(Duration::from_secs(30));
+    let notifier = open_with(Duration::from_millis(200)).unwrap();
     for n in 0..5 {
         notifier.accept(push(n)).await.unwrap();
     }

@@ -155,7 +155,7 @@ async fn a_full_outbox_drops_the_oldest_and_counts_them() {
     let receiver = Receiver::start(Behaviour::Hang).await;
     let mut options = options(None, [endpoint("a", receiver.url())]);
     options.bounds.events_max = 8;
-    options.endpoints[0].timeout = Duration::from_millis(300);
+    options.endpoints[0].timeout = Duration::from_millis(1500);
     let notifier = Notifier::open(options).unwrap();
     for n in 0..50 {
         notifier.accept(push(n)).await.unwrap();

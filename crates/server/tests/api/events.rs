@@ -44,6 +44,8 @@ impl Reporting {
         let endpoint = EndpointOptions {
             name: "webhook".to_owned(),
             url: Secret::new(url),
+            // Long enough for a busy machine: a repetition would look like another event.
+            timeout: Duration::from_secs(30),
             ..EndpointOptions::default()
         };
         let source = Source { address: "host:5000".to_owned(), instance_id: "one".to_owned() };
