@@ -3,7 +3,7 @@
 
 webhook.py serve DIR         listens on a free loopback port, which it writes to DIR/port. DIR/mode says
                              what to do with a request: ok, fail, hang or garbage. Every request becomes
-                             a line of DIR/requests.
+                             a line of DIR/requests. With DIR/tls.pem (certificate and key) it is https.
 webhook.py taken DIR ACTION  action, repository, tag and digest of the events that were taken
 webhook.py check DIR KEY     every request is one envelope with the right headers and signature, repeated
                              events are the same bytes, first deliveries are in the order of the events
@@ -16,6 +16,7 @@ import http.server
 import json
 import os
 import re
+import ssl
 import sys
 import time
 
@@ -58,6 +59,10 @@ class Server(http.server.ThreadingHTTPServer):
 def serve(directory):
     server = Server(("127.0.0.1", 0), Handler)
     server.directory = directory
+    if os.path.exists(os.path.join(directory, "tls.pem")):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(os.path.join(directory, "tls.pem"))
+        server.socket = context.wrap_socket(server.socket, server_side=True)
     with open(os.path.join(directory, "port.new"), "w") as file:
         file.write(str(server.server_port))
     os.rename(os.path.join(directory, "port.new"), os.path.join(directory, "port"))
