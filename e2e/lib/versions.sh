@@ -13,6 +13,7 @@ regctl github.com/regclient/regclient/cmd/regctl v0.11.7
 conformance github.com/opencontainers/distribution-spec/conformance v0.0.0-20260831232431-97274622c111
 oras oras.land/oras/cmd/oras v1.3.6
 helm helm.sh/helm/v3/cmd/helm v3.22.0
+pebble github.com/letsencrypt/pebble/v2/cmd/pebble v2.10.1
 cosign github.com/sigstore/cosign/v3/cmd/cosign v3.1.3'
 
 CONFORMANCE_MODULE=github.com/opencontainers/distribution-spec/conformance

@@ -20,6 +20,8 @@ mod options;
 mod pem;
 mod server;
 mod suites;
+#[cfg(test)]
+mod testing;
 
 pub use acme::is_challenge;
 pub use error::TlsError;

@@ -105,7 +105,7 @@ fn reason(error: &PemError) -> String {
     match error {
         PemError::MissingSectionEnd { end_marker } => {
             let marker = String::from_utf8_lossy(end_marker);
-            format!("the line '{}' is missing", marker.trim())
+            format!("the line '-----END {}-----' is missing", marker.trim())
         }
         PemError::IllegalSectionStart { .. } => "a '-----BEGIN …-----' line is cut short".into(),
         PemError::Base64Decode(_) => "what stands between the '-----' lines is not base64".into(),

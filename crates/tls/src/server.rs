@@ -23,7 +23,7 @@ pub struct Server {
     plan: Plan,
     config: ArcSwap<ServerConfig>,
     loaded: Mutex<Loaded>,
-    acme: Option<Arc<Acme>>,
+    pub(crate) acme: Option<Arc<Acme>>,
 }
 
 /// What the current configuration was made of.
@@ -194,3 +194,6 @@ impl std::fmt::Debug for Server {
 fn names<'a>(paths: impl Iterator<Item = &'a Path>) -> String {
     paths.map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
 }
+
+#[cfg(test)]
+mod tests;
