@@ -51,7 +51,7 @@ host_namespaces() {
 host() {
     local pid=${HOST_PIDS[$1]} home=$WORK/host-$1/home
     shift
-    nsenter -t "$pid" --mount --net --uts --wd="$PWD" -- env -i PATH="$PATH" HOME="$home" TERM=dumb \
+    nsenter -t "$pid" --mount --net --uts -- env -i --chdir="$PWD" PATH="$PATH" HOME="$home" TERM=dumb \
         CARGO_HOME="${CARGO_HOME:-$HOME/.cargo}" RUSTUP_HOME="${RUSTUP_HOME:-$HOME/.rustup}" DOCKER_BUILDKIT=0 \
         ${CARGO_TARGET_DIR:+CARGO_TARGET_DIR="$CARGO_TARGET_DIR"} "$@"
 }
