@@ -58,7 +58,9 @@ fn deliver(outbox: &Outbox, endpoint: usize, position: &mut Position, count: usi
         }
         if !is_all {
             // What was read ahead is read again.
-            *position = Position { from: position.from, ..unread };
+            let from = position.from;
+            *position = unread;
+            position.from = from;
         }
     }
     delivered
