@@ -3,6 +3,8 @@
 # All are on one bridge, 10.123.7.0/24, that nothing else reaches.
 # shellcheck shell=bash
 declare -A HOST_PIDS=()
+HOST_WORDS=()
+SPAWNED_PID=
 HOSTS_FILE=$WORK/hosts
 HOSTS_NETWORK=10.123.7
 
@@ -49,26 +51,41 @@ host_namespaces() {
 
 # host NAME COMMAND...: runs a command on a machine, with a bare environment.
 host() {
+    host_words "$@"
+    "${HOST_WORDS[@]}"
+}
+
+# host_spawn NAME LOG COMMAND...: runs it in the background. SPAWNED_PID is the command itself, not a
+# shell around it, so that ending it ends the command; the script does that when it ends.
+host_spawn() {
+    local name=$1 log=$2
+    shift 2
+    host_words "$name" "$@"
+    "${HOST_WORDS[@]}" </dev/null >>"$log" 2>&1 &
+    SPAWNED_PID=$!
+    CHILD_PIDS+=("$SPAWNED_PID")
+}
+
+# host_words NAME COMMAND...: sets HOST_WORDS to what runs the command on the machine.
+host_words() {
     local pid=${HOST_PIDS[$1]} home=$WORK/host-$1/home
     shift
-    nsenter -t "$pid" --mount --net --uts -- env -i --chdir="$PWD" PATH="$PATH" HOME="$home" TERM=dumb \
+    HOST_WORDS=(nsenter -t "$pid" --mount --net --uts -- env -i --chdir="$PWD" PATH="$PATH" HOME="$home" TERM=dumb \
         CARGO_HOME="${CARGO_HOME:-$HOME/.cargo}" RUSTUP_HOME="${RUSTUP_HOME:-$HOME/.rustup}" DOCKER_BUILDKIT=0 \
-        ${CARGO_TARGET_DIR:+CARGO_TARGET_DIR="$CARGO_TARGET_DIR"} "$@"
+        ${CARGO_TARGET_DIR:+CARGO_TARGET_DIR="$CARGO_TARGET_DIR"} "$@")
 }
 
 # host_dockerd NAME: dockerd with its default network, which needs iptables.
 host_dockerd() {
     need docker dockerd iptables
-    local name=$1 log=$WORK/dockerd-$1.log driver pid
+    local name=$1 log=$WORK/dockerd-$1.log driver
     for driver in overlay2 vfs; do
-        host "$name" dockerd --storage-driver="$driver" </dev/null >"$log" 2>&1 &
-        pid=$!
-        CHILD_PIDS+=("$pid")
+        host_spawn "$name" "$log" dockerd --storage-driver="$driver"
         if wait_for 30 host "$name" docker version; then
             log "$name: dockerd $(host "$name" docker version --format '{{.Server.Version}}') with $driver"
             return 0
         fi
-        end_pid "$pid"
+        end_pid "$SPAWNED_PID"
     done
     tail -n 20 "$log" >&2
     not_run "dockerd with a bridge does not start on this machine: $(grep -E 'failed|level=(fatal|error)' "$log" | tail -n 1 | cut -c1-200)"
