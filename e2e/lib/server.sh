@@ -10,6 +10,8 @@ SERVER_ENV=()
 # What /v2/ answers when the server is ready; 401 with authentication.
 SERVER_READY_STATUS=200
 UPLOAD_PURGING='{enabled: false}'
+# https: the caller configures TLS, and gives curl the authority (CURL_HOME).
+SERVER_SCHEME=http
 SERVER_LOG=$WORK/server.log
 SERVER_CONFIG=$WORK/server.yml
 VOLUME=$WORK/volume
@@ -68,7 +70,7 @@ server_start() {
     for _ in 1 2 3; do
         PORT=${SERVER_PORT:-$(free_port)}
         REG=127.0.0.1:$PORT
-        URL=http://$REG
+        URL=$SERVER_SCHEME://$REG
         write_config "$SERVER_CONFIG" "$VOLUME" "$PORT" "$extra"
         server_spawn "$binary"
         wait_for 15 server_answers_or_died || true

@@ -1,0 +1,63 @@
+# Client certificates: the four modes against no certificate, a good one, one of a stranger and one
+# that has expired, in both versions of TLS.
+# shellcheck shell=bash
+authority clients
+authority strangers
+certificate clients ann
+certificate strangers mallory
+certificate clients late 20200101 20210101
+
+# showing WHO CURL-ARGUMENTS...: the status, 000 when the connection is refused.
+showing() {
+    local who=$1 shown=()
+    shift
+    [ "$who" = nobody ] || shown=(--cert "$CERTS/$who.crt" --key "$CERTS/$who.key")
+    curl -q -s -o /dev/null -w '%{http_code}' --max-time 20 --cacert "$WORK/served/ca.crt" "${shown[@]}" "$@" "$URL/v2/" || true
+}
+
+SERVER_ENV=("REGISTRY_LOG_LEVEL=debug")
+# In the order nobody, ann, mallory, late.
+while read -r mode answers; do
+    # What asks whether the server is there shows a certificate too.
+    printf 'cert = %s\nkey = %s\ncacert = %s\n' "$CERTS/ann.crt" "$CERTS/ann.key" "$WORK/served/ca.crt" >"$CURL_HOME/.curlrc"
+    lines="    clientcas: [$CERTS/clients.crt]"
+    [ "$mode" = default ] || lines+=$'\n'"    clientauth: $mode"
+    with_tls "$WORK/served/domain.crt" "$WORK/served/domain.key" "$lines"
+    for version in 1.2 1.3; do
+        got=
+        for who in nobody ann mallory late; do
+            got+="$(showing "$who" --tlsv1.2 --tls-max "$version") "
+        done
+        same "$mode, TLS $version: nobody, a good one, a stranger's, an expired one" "$answers" "${got% }"
+    done
+    same "$mode, HTTP/1.1" 200 "$(showing ann --http1.1)"
+done <<'MODES'
+request-client-cert 200 200 200 200
+require-any-client-cert 000 200 200 200
+verify-client-cert-if-given 200 200 000 000
+require-and-verify-client-cert 000 200 000 000
+default 000 200 000 000
+MODES
+contains "the log names who was checked" "$(grep 'GET' "$SERVER_LOG")" "ann"
+SERVER_ENV=()
+contains "and why others were refused: they showed none" "$(cat "$SERVER_LOG")" "didn't provide a certificate"
+contains "a stranger's" "$(cat "$SERVER_LOG")" "failed to verify the client's certificate against http.tls.clientcas: UnknownIssuer"
+contains "or an expired one" "$(cat "$SERVER_LOG")" "failed to verify the client's certificate against http.tls.clientcas: certificate expired"
+
+# One session's ticket does not let a client back in whose authority was dropped.
+openssl s_client -connect "$REG" -tls1_2 -cert "$CERTS/ann.crt" -key "$CERTS/ann.key" -sess_out session </dev/null >first.log 2>&1 ||
+    fail "a first session: $(tail -n 3 first.log)"
+openssl s_client -connect "$REG" -tls1_2 -cert "$CERTS/ann.crt" -key "$CERTS/ann.key" -sess_in session </dev/null >second.log 2>&1 ||
+    fail "a second session: $(tail -n 3 second.log)"
+contains "a session is resumed" "$(cat second.log)" "Reused, TLSv1.2"
+cp "$CERTS/clients.crt" clients.before
+cp "$CERTS/strangers.crt" "$CERTS/clients.crt"
+mallory_is_in() { [ "$(showing mallory)" = 200 ]; }
+wait_for 10 mallory_is_in || fail "new authorities of clients are not used"
+ok "authorities of clients are read again"
+same "the ones of before are not let in" 000 "$(showing ann)"
+if openssl s_client -connect "$REG" -tls1_2 -cert "$CERTS/ann.crt" -key "$CERTS/ann.key" -sess_in session </dev/null >third.log 2>&1; then
+    fail "a session of a dropped authority is resumed: $(grep -E 'Reused|New' third.log)"
+fi
+ok "not by a session of before either"
+mv clients.before "$CERTS/clients.crt"
