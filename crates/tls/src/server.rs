@@ -67,6 +67,7 @@ impl Server {
         let contents = Contents::read(&plan)?;
         let resumption = Resumption::new()?;
         let config = plan.build(&contents, &resumption)?;
+        plan.warn(&contents);
         let loaded = Mutex::new(Loaded { contents, version, resumption, complaint: None });
         Ok(Arc::new(Self { plan, config: ArcSwap::from_pointee(config), loaded, acme }))
     }
@@ -178,6 +179,7 @@ impl Server {
             Resumption::new()?
         };
         let config = self.plan.build(&contents, &resumption)?;
+        self.plan.warn(&contents);
         self.config.store(Arc::new(config));
         loaded.contents = contents;
         loaded.resumption = resumption;

@@ -1,8 +1,8 @@
 //! Cipher suites by the names of Go's constants.
 
-use rustls::SupportedCipherSuite;
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs::{self, cipher_suite};
+use rustls::{SignatureScheme, SupportedCipherSuite};
 
 use crate::TlsError;
 use crate::options::{MinimumVersion, Options};
@@ -102,6 +102,34 @@ pub(crate) fn provider(options: &Options) -> Result<CryptoProvider, TlsError> {
     provider.cipher_suites.retain(|suite| suite.tls13().is_some());
     provider.cipher_suites.extend(chosen);
     Ok(provider)
+}
+
+/// The signatures that a usual ECDSA key makes.
+pub(crate) const ECDSA_P256: SignatureScheme = SignatureScheme::ECDSA_NISTP256_SHA256;
+
+/// Whether a key that can make some of the signatures given to `fits` can be used under TLS 1.2,
+/// where the suite says what kind of key it is for; also true where TLS 1.2 has no suite at all.
+pub(crate) fn can_sign(
+    provider: &CryptoProvider,
+    fits: impl Fn(&[SignatureScheme]) -> bool,
+) -> bool {
+    let mut tls12 = provider.cipher_suites.iter().filter_map(|suite| match suite {
+        SupportedCipherSuite::Tls12(suite) => Some(suite),
+        SupportedCipherSuite::Tls13(_) => None,
+    });
+    let mut any = false;
+    tls12.any(|suite| {
+        any = true;
+        fits(suite.sign)
+    }) || !any
+}
+
+/// Says that no client of TLS 1.2 can connect.
+pub(crate) fn warn(kind_of_key: &str) {
+    tracing::warn!(
+        "clients that speak only TLS 1.2 cannot connect: {kind_of_key}, and no suite in \
+         http.tls.ciphersuites is for it (ECDHE_ECDSA needs an ECDSA key, ECDHE_RSA an RSA key)"
+    );
 }
 
 /// What a name of Go's stands for.

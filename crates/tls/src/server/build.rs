@@ -122,6 +122,26 @@ impl Plan {
         Ok(config)
     }
 
+    /// Logs what a person should mend about a configuration that was made: once, and not again at
+    /// each look at files that can't be used.
+    pub(super) fn warn(&self, contents: &Contents) {
+        let (Source::Files { certificate, key }, Some(pair)) = (&self.source, &contents.pair)
+        else {
+            if !suites::can_sign(&self.provider, |schemes| schemes.contains(&suites::ECDSA_P256)) {
+                suites::warn("keys of ACME certificates are ECDSA");
+            }
+            return;
+        };
+        let Ok(certified) = self.certified_key(certificate, key, pair) else { return };
+        if let Some(facts) = certified.cert.first().and_then(Facts::of) {
+            facts.warn(certificate, Timestamp::now());
+        }
+        let key = certified.key;
+        if !suites::can_sign(&self.provider, |schemes| key.choose_scheme(schemes).is_some()) {
+            suites::warn("the key is of another kind");
+        }
+    }
+
     /// The pair, if key and certificate belong together.
     fn certified_key(
         &self,
@@ -144,9 +164,6 @@ impl Plan {
                 certificate: certificate_path.to_owned(),
                 key: key_path.to_owned(),
             });
-        }
-        if let Some(facts) = Facts::of(leaf) {
-            facts.warn(certificate_path, Timestamp::now());
         }
         Ok(CertifiedKey::new(chain, key))
     }

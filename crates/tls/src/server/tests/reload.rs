@@ -68,6 +68,20 @@ async fn a_broken_file_keeps_the_old_pair_and_is_named_once() {
     assert!(log.contains("back as they were"), "{log}");
 }
 
+/// Files that can't be used are read at each look, which must not say the same again and again.
+#[test]
+fn an_expired_certificate_beside_a_broken_file_is_said_once() {
+    let authority = Authority::new("test");
+    let files = Files::with(&authority.expired("nas.lan"));
+    let mut options = files.options();
+    options.client_cas = vec![files.put("clients.crt", &authority.pem)];
+    let server = Server::load(options).unwrap();
+    files.put("clients.crt", "nothing");
+    let ((), log) = logged(|| (0..5).for_each(|_| server.look()));
+    assert_eq!(log.matches("ERROR").count(), 1, "{log}");
+    assert!(log.contains("clients.crt"), "{log}");
+}
+
 /// Between the two renames of a tool that replaces certificate and key.
 #[tokio::test]
 async fn a_pair_that_is_changed_one_by_one_heals() {

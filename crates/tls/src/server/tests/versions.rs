@@ -151,3 +151,23 @@ async fn sessions_are_resumed_also_after_a_new_certificate() {
     assert!(matches!(server.reload(), crate::ReloadOutcome::Reloaded));
     assert!(client.connect(&server).await.unwrap().resumed);
 }
+
+#[test]
+fn suites_that_the_key_cannot_be_used_with_are_complained_about() {
+    let fixture = Fixture::new();
+    let warned = |suite: &str, acme: bool| {
+        let mut options = fixture.files.options();
+        let directory = fixture.files.path("cache");
+        if acme {
+            options = crate::testing::acme_options(&directory, &["nas.lan"]);
+        }
+        options.cipher_suites = vec![suite.into()];
+        let (_, log) = logged(|| Server::load(options).unwrap());
+        log.contains("clients that speak only TLS 1.2 cannot connect")
+    };
+    for acme in [false, true] {
+        assert!(warned("TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", acme));
+        assert!(!warned(AES_128, acme));
+        assert!(!warned("TLS_AES_128_GCM_SHA256", acme), "without TLS 1.2 there is nothing to say");
+    }
+}
