@@ -8,7 +8,7 @@ use std::time::Duration;
 pub const MANIFEST_SIZE_BYTES_MAX: u64 = 4 << 20;
 
 /// Most connections at a time unless set otherwise: each may keep a few hundred KiB in buffers while
-/// it is busy, and about 10 KiB while it is idle.
+/// it is busy, and 20 KiB while it is idle (32 KiB with TLS).
 pub const CONNECTIONS_MAX: usize = 16_384;
 
 /// How long a TLS handshake may take unless set otherwise: a few round trips, of which the slowest

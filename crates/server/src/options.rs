@@ -61,7 +61,8 @@ pub struct ServerOptions {
     /// `http.limits.writetimeout`: how long a client may go without taking any of a response. Then
     /// its connection is closed.
     pub write_timeout: Duration,
-    /// `http.limits.manifestsize`: the largest manifest that may be pushed, in bytes.
+    /// `http.limits.manifestsize`: the largest manifest that may be pushed, in bytes. At most
+    /// [`registry::limits::STORED_MANIFEST_BYTES_MAX`] counts, as more is not read back.
     pub manifest_size_bytes_max: u64,
     /// `http.ratelimit`: how many requests a client may make; any number when unset.
     pub rate_limit: Option<RateLimit>,

@@ -6,6 +6,7 @@ use oci::{
     Descriptor, Digest, ErrorCode, Manifest, ManifestKind, MediaType, Reference, RepositoryName,
     Tag,
 };
+use registry::limits::STORED_MANIFEST_BYTES_MAX;
 use registry::{BodyError, ManifestPush, StoredManifest};
 
 use crate::body::RequestBody;
@@ -114,7 +115,8 @@ pub(super) async fn put(
         ApiError::bad_request(ErrorCode::ManifestInvalid, reason)
     })?;
     let tags = tag_parameters(call, reference)?;
-    let limit_bytes = call.app.options.manifest_size_bytes_max;
+    // What is larger could not be read back.
+    let limit_bytes = call.app.options.manifest_size_bytes_max.min(STORED_MANIFEST_BYTES_MAX);
     let invalid = |e: BodyError| error::from_body(&e, ErrorCode::ManifestInvalid);
     if body.size_bytes().is_some_and(|size_bytes| size_bytes > limit_bytes) {
         return Err(invalid(BodyError::TooLarge { limit_bytes }));
