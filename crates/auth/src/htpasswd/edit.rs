@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as
 use std::path::{Path, PathBuf};
 
 use super::error::HtpasswdError;
-use super::file::read;
+use super::file::{read, sync_directory};
 use super::hash::{HashKind, bcrypt_hash};
 use super::users::{Line, Users, numbered_lines};
 use crate::limits::USER_BYTES_MAX;
@@ -217,9 +217,8 @@ impl Target {
         };
         let lock = File::open(&directory).map_err(failed)?;
         match lock.lock() {
-            // Some network file systems can't lock a directory; a registry's file has one person
-            // who changes it.
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Err(failed(error)),
+            // Some network file systems can't lock a directory; there one goes without.
             _ => {}
         }
         Ok(Self { path, directory, lock })
@@ -247,7 +246,7 @@ impl Target {
             let _ = std::fs::remove_file(&temporary);
         }
         written?;
-        File::open(&self.directory).and_then(|directory| directory.sync_all()).map_err(failed)
+        sync_directory(&self.directory).map_err(failed)
     }
 
     fn write(&self, temporary: &Path, text: &[u8]) -> Result<(), HtpasswdError> {

@@ -1,7 +1,7 @@
 //! The file, read again when it changed.
 
 use std::fs::{File, Metadata};
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -194,4 +194,13 @@ fn parse(path: &Path, text: &[u8]) -> Result<Users, HtpasswdError> {
     })?;
     log_remarks(path, &remarks);
     Ok(users)
+}
+
+/// Makes what happened in a directory durable.
+pub(super) fn sync_directory(directory: &Path) -> io::Result<()> {
+    match File::open(directory)?.sync_all() {
+        // A file system that does not know how, such as some of a network.
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
+        synced => synced,
+    }
 }

@@ -1,6 +1,7 @@
 //! The file that is made when there is none, as Distribution does.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::ffi::OsStr;
+use std::fs::{DirBuilder, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
@@ -9,6 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::error::HtpasswdError;
+use super::file::sync_directory;
 use super::hash::bcrypt_hash;
 
 /// The user of a file that was made.
@@ -55,16 +57,25 @@ fn create(path: &Path, content: &[u8]) -> io::Result<bool> {
     temporary.push(format!(".{:016x}.new", rand::random::<u64>()));
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
     let written = file.write_all(content).and_then(|()| file.sync_all());
-    // Unlike a rename, a link does not replace what another process made in the meantime.
-    let linked = written.and_then(|()| match std::fs::hard_link(&temporary, path) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
-        linked => linked.map(|()| true),
-    });
-    let removed = std::fs::remove_file(&temporary);
+    let linked = written.and_then(|()| place(&temporary, path));
+    match std::fs::remove_file(&temporary) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
     let linked = linked?;
-    removed?;
-    File::open(directory)?.sync_all()?;
+    sync_directory(directory)?;
     Ok(linked)
+}
+
+/// Gives a file its name. False if there is one of that name.
+fn place(temporary: &OsStr, path: &Path) -> io::Result<bool> {
+    // Unlike a rename, a link does not replace what another process made in the meantime. Not every
+    // file system of a network has links.
+    match std::fs::hard_link(temporary, path) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(_) => std::fs::rename(temporary, path).map(|()| true),
+    }
 }
 
 #[cfg(test)]
