@@ -1,0 +1,212 @@
+#!/usr/bin/env python3
+"""Clients that no program is: slow, silent, deaf, and ten thousand at a time.
+
+connections.py trickle PORT COUNT SECS < BYTES
+    COUNT connections that send BYTES at once up to the first "|", and then one byte every 0.1
+    seconds of what follows, again and again. Prints as JSON when the server ended them, in seconds, how
+    many it had not ended after SECS, and the status lines it answered with.
+connections.py silent PORT COUNT SECS
+    The same without sending anything.
+connections.py deaf PORT PATH PAUSE
+    Asks for PATH, reads nothing for PAUSE seconds, then everything: JSON with bytes and promised bytes.
+connections.py honest PORT PATH FILE BYTES-PER-SEC
+    Sends FILE with POST, in small pieces and evenly. Prints the status.
+connections.py http2-head PORT BYTES
+    A request over HTTP/2 whose head has that many bytes, which libraries refuse to send. Prints 431 if
+    that is the answer, else the kind of the frame that came instead.
+connections.py idle PORT COUNT DIRECTORY [AUTHORITY]
+    COUNT connections at the same time: half have made a request and keep the connection, a quarter never
+    sent anything, a quarter sent half a head. With AUTHORITY all speak TLS, and all made a request.
+    Writes DIRECTORY/ready; when DIRECTORY/stop appears, uses those of the first half once more, and
+    prints how many of them are alive.
+"""
+
+import asyncio
+import json
+import os
+import ssl
+import sys
+import time
+
+CONNECTING_MAX = 200
+ANSWER_LIMIT_SECS = 60
+REQUEST = b"GET /v2/ HTTP/1.1\r\nHost: e2e\r\n\r\n"
+
+
+async def connect(port, context=None):
+    return await asyncio.open_connection(
+        "127.0.0.1", port, ssl=context, server_hostname="localhost" if context else None
+    )
+
+
+async def ended(port, at_once, piece, secs):
+    """When the server ended this connection (None if it did not), and what it had said."""
+    began = time.monotonic()
+    reader, writer = await connect(port)
+    said = bytearray()
+
+    async def listen():
+        try:
+            while data := await reader.read(65536):
+                said.extend(data)
+        except ConnectionError:
+            pass
+
+    async def talk():
+        try:
+            writer.write(at_once)
+            while piece:
+                for byte in piece:
+                    writer.write(bytes([byte]))
+                    await writer.drain()
+                    await asyncio.sleep(0.1)
+        except ConnectionError:
+            pass
+
+    talking = asyncio.create_task(talk())
+    try:
+        await asyncio.wait_for(listen(), secs)
+        after = round(time.monotonic() - began, 2)
+    except TimeoutError:
+        after = None
+    talking.cancel()
+    writer.transport.abort()
+    return after, bytes(said).split(b"\r\n")[0].decode("latin-1")
+
+
+async def patience(port, count, secs, sent=b""):
+    at_once, _, piece = sent.partition(b"|")
+    outcomes = await asyncio.gather(*(ended(port, at_once, piece, secs) for _ in range(count)))
+    times = sorted(after for after, _ in outcomes if after is not None)
+    print(json.dumps({
+        "first": times[0] if times else None,
+        "last": times[-1] if times else None,
+        "left": count - len(times),
+        "answers": sorted({answer for _, answer in outcomes}),
+    }))
+
+
+async def deaf(port, path, pause):
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 16)
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: e2e\r\n\r\n".encode())
+    head = await reader.readuntil(b"\r\n\r\n")
+    promised = next(int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
+    await asyncio.sleep(pause)
+    got = 0
+    try:
+        while got < promised and (data := await asyncio.wait_for(reader.read(1 << 20), ANSWER_LIMIT_SECS)):
+            got += len(data)
+    except ConnectionError:
+        pass
+    print(json.dumps({"bytes": got, "promised": promised}))
+
+
+async def honest(port, path, file, rate):
+    with open(file, "rb") as opened:
+        content = opened.read()
+    reader, writer = await connect(port)
+    head = f"POST {path} HTTP/1.1\r\nHost: e2e\r\nContent-Type: application/octet-stream\r\nContent-Length: {len(content)}\r\n\r\n"
+    writer.write(head.encode())
+    piece = rate // 10
+    for begin in range(0, len(content), piece):
+        writer.write(content[begin : begin + piece])
+        await writer.drain()
+        await asyncio.sleep(0.1)
+    line = await asyncio.wait_for(reader.readline(), ANSWER_LIMIT_SECS)
+    print(line.split()[1].decode())
+
+
+def frame(kind, flags, stream, content=b""):
+    return len(content).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + content
+
+
+def field(name, value):
+    """A literal field that is not indexed (RFC 7541, section 6.2.2)."""
+    return b"\0" + text(name) + text(value)
+
+
+def text(content):
+    rest, coded = len(content) - 127, bytes([min(len(content), 127)])
+    while rest >= 128:
+        coded, rest = coded + bytes([rest % 128 + 128]), rest // 128
+    return coded + (bytes([rest]) if len(content) >= 127 else b"") + content
+
+
+# "431" in a status field, by the code of RFC 7541, appendix B, and plain.
+STATUS_431 = (b"\x83\x69\x90\xff", b"\x03431")
+
+
+async def http2_head(port, size):
+    head = field(b":method", b"GET") + field(b":scheme", b"http") + field(b":path", b"/v2/") + field(b":authority", b"e2e")
+    for number in range(size // 4000):
+        head += field(b"x-part-%d" % number, b"x" * 4000)
+    pieces = [head[begin : begin + 16000] for begin in range(0, len(head), 16000)]
+    reader, writer = await connect(port)
+    writer.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0) + frame(4, 1, 0))
+    for number, piece in enumerate(pieces):
+        # HEADERS that end the stream, then CONTINUATION, the last of which ends the head.
+        first, last = number == 0, number == len(pieces) - 1
+        writer.write(frame(1 if first else 9, (1 if first else 0) | (4 if last else 0), 1, piece))
+    while True:
+        start = await asyncio.wait_for(reader.readexactly(9), ANSWER_LIMIT_SECS)
+        content = await reader.readexactly(int.from_bytes(start[:3], "big"))
+        if start[3] == 1 and any(status in content for status in STATUS_431):
+            return print(431)
+        if start[3] in (1, 3, 7):
+            return print({1: "another status", 3: "RST_STREAM", 7: "GOAWAY"}[start[3]], content.hex())
+
+
+async def ask(reader, writer):
+    writer.write(REQUEST)
+    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), ANSWER_LIMIT_SECS)
+    if not head.startswith(b"HTTP/1.1 200 "):
+        raise ValueError(head)
+    await reader.readexactly(2)
+
+
+async def idle(port, count, directory, authority=None):
+    context = ssl.create_default_context(cafile=authority) if authority else None
+    room = asyncio.Semaphore(CONNECTING_MAX)
+
+    async def one(number):
+        async with room:
+            reader, writer = await connect(port, context)
+            if context or number % 2 == 0:
+                await ask(reader, writer)
+            elif number % 4 == 1:
+                writer.write(REQUEST[:30])
+            return reader, writer
+
+    connections = await asyncio.gather(*(one(number) for number in range(count)))
+    open(os.path.join(directory, "ready"), "w").close()
+    while not os.path.exists(os.path.join(directory, "stop")):
+        await asyncio.sleep(0.1)
+    kept = connections if context else connections[::2]
+    outcomes = []
+    for begin in range(0, len(kept), CONNECTING_MAX):
+        some = kept[begin : begin + CONNECTING_MAX]
+        outcomes += await asyncio.gather(*(ask(*connection) for connection in some), return_exceptions=True)
+    print(sum(1 for outcome in outcomes if outcome is None))
+
+
+def main():
+    what, port, *rest = sys.argv[1:]
+    port = int(port)
+    if what == "trickle":
+        work = patience(port, int(rest[0]), float(rest[1]), sys.stdin.buffer.read())
+    elif what == "silent":
+        work = patience(port, int(rest[0]), float(rest[1]))
+    elif what == "deaf":
+        work = deaf(port, rest[0], float(rest[1]))
+    elif what == "honest":
+        work = honest(port, rest[0], rest[1], int(rest[2]))
+    elif what == "http2-head":
+        work = http2_head(port, int(rest[0]))
+    elif what == "idle":
+        work = idle(port, int(rest[0]), *rest[1:])
+    else:
+        sys.exit(__doc__)
+    asyncio.run(work)
+
+
+main()

@@ -1,0 +1,126 @@
+# Connections: ten thousand idle ones beside an honest client, all of them, those of one address, and
+# fewer descriptors than connections.
+# shellcheck shell=bash
+IDLE=10000
+ulimit -n "$(ulimit -Hn)"
+[ "$(ulimit -n)" -gt $((IDLE + 1000)) ] || not_run "$IDLE connections need more than $(ulimit -n) file descriptors"
+read -r first last </proc/sys/net/ipv4/ip_local_port_range
+[ $((last - first)) -gt $((IDLE + 2000)) ] || not_run "$IDLE connections need more than $((last - first)) ports"
+
+resident_kib() { awk '/^VmRSS:/ { print $2 }' "/proc/$SERVER_PID/status"; }
+descriptors() { find "/proc/$SERVER_PID/fd" -type l 2>/dev/null | wc -l; }
+# held COUNT: the server has that many more than $base.
+held() { [ "$(descriptors)" -ge $((base + $1)) ]; }
+# idle_begin COUNT [AUTHORITY]: they are there, or the script fails.
+idle_begin() {
+    rm -f ready stop
+    "$CONNECTIONS" idle "$PORT" "$1" "$WORK" "${@:2}" >alive 2>idle.log &
+    idle=$!
+    CHILD_PIDS+=("$idle")
+    wait_for 120 test -e ready || fail "$1 connections are not made: $(tail -n 3 idle.log)"
+}
+idle_end() {
+    touch stop
+    wait "$idle" || fail "the idle connections: $(tail -n 3 idle.log)"
+}
+head -c 20000000 /dev/urandom >blob
+# goes WHAT REPOSITORY: a push and a pull by somebody else, in a reasonable time.
+goes() {
+    local started=$SECONDS
+    push_blob "$2" blob
+    pulls_blob "$1: another client pushes and pulls" "$2" "$(digest_of blob)" blob
+    [ $((SECONDS - started)) -le 20 ] || fail "$1: a push and a pull of 20 MB took $((SECONDS - started)) s"
+}
+
+# All of them stay for the whole test.
+with "  limits:
+    headertimeout: 10m
+    idletimeout: 10m"
+goes "before" limits/before
+before=$(resident_kib)
+idle_begin "$IDLE"
+[ "$(descriptors)" -ge "$IDLE" ] || fail "the server has only $(descriptors) descriptors"
+after=$(resident_kib)
+goes "$IDLE idle connections" limits/idle
+# An idle connection has a task, its timers and a small buffer: some 10 KiB optimized, and 25 KiB not.
+# One that kept the buffer of a large read, 128 KiB, would be seen here.
+bytes=$(((after - before) * 1024 / IDLE))
+log "resident memory: $before KiB before, $after KiB with $IDLE idle connections: $bytes bytes each"
+[ "$bytes" -le 49152 ] || fail "an idle connection takes $bytes bytes"
+ok "memory is bounded"
+idle_end
+same "every connection that had been used is alive" $((IDLE / 2)) "$(cat alive)"
+gone() { [ "$(descriptors)" -lt 200 ]; }
+wait_for 20 gone || fail "$(descriptors) descriptors are open after all clients have gone"
+ok "every connection is given back"
+
+# With TLS, a tenth of them: handshakes are work for both sides.
+"$BINARY" cert new --out pki 127.0.0.1 localhost >cert.log 2>&1 || fail "wharf cert new: $(cat cert.log)"
+export CURL_HOME=$WORK
+printf 'cacert = %s\n' "$WORK/pki/ca.crt" >.curlrc
+SERVER_SCHEME=https
+with "  limits:
+    handshaketimeout: 1s
+    idletimeout: 10m
+  tls:
+    certificate: $WORK/pki/domain.crt
+    key: $WORK/pki/domain.key"
+is_cut "50 connections that begin no handshake" 0.9 6 "" "$CONNECTIONS" silent "$PORT" 50 15
+is_cut "50 handshakes a byte at a time" 0.9 6 "" trickle '\x16\x03\x01\x02\x00|\x01' 50 15
+goes "TLS, before" limits/tls-before
+before=$(resident_kib)
+idle_begin 1000 pki/ca.crt
+after=$(resident_kib)
+goes "1000 idle TLS connections" limits/tls-idle
+bytes=$(((after - before) * 1024 / 1000))
+log "resident memory: $before KiB before, $after KiB with 1000 idle TLS connections: $bytes bytes each"
+# The same, the state of TLS, and its buffers of one record (16 KiB) for each direction.
+[ "$bytes" -le 98304 ] || fail "an idle TLS connection takes $bytes bytes"
+ok "memory is bounded with TLS"
+idle_end
+same "every TLS connection is alive" 1000 "$(cat alive)"
+SERVER_SCHEME=http
+rm .curlrc
+
+# A limit on all: who comes later waits until there is room.
+with "  limits:
+    connections: 20
+    idletimeout: 3s"
+base=$(descriptors)
+"$CONNECTIONS" silent "$PORT" 20 20 >silent.json &
+silent=$!
+CHILD_PIDS+=("$silent")
+wait_for 10 held 20 || fail "20 connections are not made"
+started=$(date +%s%N)
+expect 200 "beyond http.limits.connections a client waits for its turn" GET /v2/
+waited=$((($(date +%s%N) - started) / 1000000))
+[ "$waited" -ge 1000 ] || fail "it did not wait: $waited ms"
+wait "$silent"
+
+# Of one address.
+with "  trustedproxies: [127.0.0.9]
+  limits:
+    connectionsperaddress: 3
+    idletimeout: 4s"
+base=$(descriptors)
+"$CONNECTIONS" silent "$PORT" 3 20 >silent.json &
+silent=$!
+CHILD_PIDS+=("$silent")
+wait_for 10 held 3 || fail "3 connections are not made"
+expect 000 "the fourth connection of an address is closed" GET /v2/
+contains "and the log says why" "$(cat "$SERVER_LOG")" "http.limits.connectionsperaddress"
+expect 200 "another address has its own" GET /v2/ --interface 127.0.0.2
+wait "$silent"
+expect 200 "once the others are gone there is room" GET /v2/
+
+# Fewer descriptors than clients.
+printf '#!/bin/sh\nulimit -n 150\nexec "%s" "$@"\n' "$BINARY" >few
+chmod +x few
+WHARF_BIN=$WORK/few
+with "  limits:
+    idletimeout: 3s"
+"$CONNECTIONS" silent "$PORT" 300 30 >silent.json || fail "300 connections: $(cat silent.json)"
+same "more connections than descriptors are all served in turn" 0 "$(jq .left silent.json)"
+contains "with a line in the log" "$(cat "$SERVER_LOG")" "could not accept a connection"
+server_alive "after running out of descriptors"
+WHARF_BIN=$BINARY
