@@ -15,6 +15,7 @@ use oci::ErrorCode;
 use registry::Registry;
 use serde_json::json;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument as _;
 
 use crate::access_log::AccessLog;
 use crate::body::RequestBody;
@@ -26,7 +27,7 @@ use crate::options::ServerOptions;
 use crate::rate_limit::{self, RateLimiter};
 use crate::response::{Response, ResponseBody};
 use crate::route::{NoRoute, Route};
-use crate::{authorize, cors, handlers, head, headers, response};
+use crate::{authorize, cors, handlers, head, headers, response, trace};
 
 /// The HTTP API over a registry: everything but the listeners.
 #[derive(Debug)]
@@ -144,6 +145,7 @@ impl App {
         };
         let call = Arc::new(Call {
             app: self,
+            span: trace::begin(&parts, route.as_ref()),
             parts,
             peer,
             started,
@@ -155,7 +157,7 @@ impl App {
         let mut record = Box::new(Record::new(Arc::clone(&call)));
         let outcome = match call.app.answer_apart_from_the_api(&call) {
             Some(response) => Ok(response),
-            None => api(&call, no_route, body).await,
+            None => api(&call, no_route, body).instrument(call.span.clone()).await,
         };
         let mut response = outcome.unwrap_or_else(ApiError::into_response);
         complete(&call, &mut response);
@@ -271,7 +273,9 @@ async fn run(call: &Arc<Call>, body: RequestBody) -> Result<Response, ApiError> 
     let finished = if is_write(&call.parts.method) {
         let call = Arc::clone(call);
         let tracker = call.app.writes.clone();
-        let task = tracker.spawn(async move { handlers::dispatch(&call, body).await });
+        let span = call.span.clone();
+        let handler = async move { handlers::dispatch(&call, body).await };
+        let task = tracker.spawn(handler.instrument(span));
         task.await.map_err(|error| error.is_panic())
     } else {
         let handler = AssertUnwindSafe(handlers::dispatch(call, body));

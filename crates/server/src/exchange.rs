@@ -10,6 +10,7 @@ use auth::Grant;
 use http::header;
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
+use tracing::Span;
 use uuid::Uuid;
 
 use crate::app::App;
@@ -18,7 +19,7 @@ use crate::locations::Base;
 use crate::metrics::InFlight;
 use crate::query::Query;
 use crate::route::Route;
-use crate::{access_log, client_address, error, forwarded, request_log};
+use crate::{access_log, client_address, error, forwarded, request_log, trace};
 
 /// Who is at the other end of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +57,8 @@ pub(crate) struct Call {
     pub(crate) started: Instant,
     /// What the request is about, if that was understood and matters.
     pub(crate) route: Option<Route>,
+    /// The request in a distributed trace; disabled when there is none.
+    pub(crate) span: Span,
     /// Names the request in the log and in events; made when it is asked for.
     pub(crate) id: OnceLock<Uuid>,
     /// Who sent it, once that is known.
@@ -184,5 +187,6 @@ impl Drop for Record {
             metrics.finished(self);
         }
         request_log::write(self);
+        trace::finish(self);
     }
 }

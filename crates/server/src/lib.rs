@@ -36,6 +36,7 @@ mod request_log;
 mod response;
 mod route;
 mod state_token;
+mod trace;
 
 pub use access_log::AccessLog;
 pub use app::App;
@@ -47,6 +48,7 @@ pub use metrics::Metrics;
 pub use options::{HostUrl, OptionsError, PathPrefix, Secret, ServerOptions};
 pub use rate_limit::{RateLimit, RateLimitBy};
 pub use route::{NoRoute, Route};
+pub use trace::SPAN_TARGET;
 
 /// Entry points for fuzzing: what parses the text of strangers.
 #[doc(hidden)]

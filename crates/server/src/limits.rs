@@ -128,6 +128,13 @@ pub const HEALTH_CHECK_INTERVAL_MIN: Duration = Duration::from_millis(10);
 /// Redirects that a health check by `http` follows: as many as Go's client.
 pub const HEALTH_CHECK_REDIRECTS_MAX: usize = 10;
 
+/// How much of a path, a reference or a digest goes into a span, in bytes. The longest name and
+/// digest fit.
+pub const SPAN_PATH_BYTES_MAX: usize = 1024;
+
+/// How much of a `User-Agent` or of an unknown method goes into a span, in bytes.
+pub const SPAN_USER_AGENT_BYTES_MAX: usize = 256;
+
 /// Largest `_state` parameter that is decoded, in bytes of its text. A token holds a repository
 /// name, an upload id and two numbers.
 pub const STATE_TOKEN_BYTES_MAX: usize = 2048;

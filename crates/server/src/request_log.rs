@@ -7,6 +7,7 @@ use tracing::Level;
 use crate::exchange::Record;
 use crate::locations::request_host;
 use crate::route::Route;
+use crate::trace;
 
 /// The `vars.*` of a route.
 #[derive(Default)]
@@ -55,6 +56,7 @@ fn emit(record: &Record, failed: bool) {
         serde_json::Value::String(text) => text.clone(),
         detail => detail.to_string(),
     });
+    let trace_id = trace::trace_id(call).map(|id| id.to_string());
     let message = record.broken.as_deref().or(error.map(|e| e.message));
     // `tracing` wants the level of an event to be constant.
     macro_rules! event {
@@ -78,6 +80,7 @@ fn emit(record: &Record, failed: bool) {
                 "vars.reference" = vars.reference,
                 "vars.digest" = vars.digest,
                 "vars.uuid" = vars.uuid,
+                "trace_id" = trace_id,
                 "err.code" = code,
                 "err.message" = message,
                 "err.detail" = detail,

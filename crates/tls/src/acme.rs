@@ -13,10 +13,12 @@ mod schedule;
 use std::sync::Arc;
 
 use ::http::Uri;
+use jiff::Timestamp;
 use rustls::crypto::aws_lc_rs;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use crate::certificate::Facts;
 use crate::{AcmeOptions, TlsError, limits};
 use account::Accounts;
 use cache::{Cache, Issued};
@@ -67,6 +69,12 @@ impl Acme {
     /// What handshakes get their certificates from.
     pub(crate) fn resolver(&self) -> Arc<Resolver> {
         self.resolver.clone()
+    }
+
+    /// When the first of the certificates expires that there are.
+    pub(crate) fn expires(&self) -> Option<Timestamp> {
+        let served = self.resolver.served();
+        served.iter().filter_map(|key| Some(Facts::of(key.cert.first()?)?.not_after)).min()
     }
 
     /// Gets and renews the certificates, each host on its own: one whose DNS is wrong keeps no other

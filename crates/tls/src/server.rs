@@ -5,6 +5,7 @@ mod contents;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
 use rustls::{ServerConfig, ServerConnection};
@@ -78,6 +79,20 @@ impl Server {
     #[must_use]
     pub fn config(&self) -> Arc<ServerConfig> {
         self.config.load_full()
+    }
+
+    /// When the certificate expires that is served; the first of them to do so, with several. `None`
+    /// while there is none.
+    #[must_use]
+    pub fn expires(&self) -> Option<SystemTime> {
+        let until = match &self.acme {
+            Some(acme) => acme.expires(),
+            None => {
+                let loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+                self.plan.facts(&loaded.contents).map(|facts| facts.not_after)
+            }
+        };
+        until.map(SystemTime::from)
     }
 
     /// Reads the files again, whether or not they seem to have changed (for `SIGHUP`), and logs what

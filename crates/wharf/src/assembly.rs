@@ -7,7 +7,6 @@ use config::Config;
 use notify::Notifier;
 use registry::Registry;
 use server::{AccessLog, App, Metrics};
-use storage::{Driver, Observed};
 
 use crate::{authentication, encryption, notifications, options, storage_driver};
 
@@ -21,15 +20,16 @@ pub(crate) struct Parts {
     pub(crate) notifier: Option<Arc<Notifier>>,
 }
 
-/// Opens everything that the configuration names.
+/// Opens everything that the configuration names. `is_traced` says whether somebody wants spans.
 ///
 /// # Errors
 /// When something can't be used, with its key and the reason.
-pub(crate) fn assemble(config: &Config) -> anyhow::Result<Parts> {
+pub(crate) fn assemble(config: &Config, is_traced: bool) -> anyhow::Result<Parts> {
     let tls = encryption::load(config)?;
-    let mut driver = storage_driver::open(&config.storage)?;
+    let driver = storage_driver::open(&config.storage)?;
     let notifier = notifications::open(config)?;
-    let metrics = metrics(config, &mut driver, notifier.as_deref());
+    let metrics = metrics(config, notifier.as_deref(), tls.as_ref());
+    let driver = storage_driver::observed(driver, metrics.as_ref(), is_traced);
     let registry = Arc::new(Registry::new(driver, options::registry(config)));
     let mut app = App::new(registry, options::server(config)?);
     if config.log.access_log {
@@ -47,16 +47,17 @@ pub(crate) fn assemble(config: &Config) -> anyhow::Result<Parts> {
     Ok(Parts { app: Arc::new(app), tls, notifier })
 }
 
-/// What is measured, where it can be seen: on the debug listener. The driver is watched then.
+/// What is measured, where it can be seen: on the debug listener.
 fn metrics(
     config: &Config,
-    driver: &mut Arc<dyn Driver>,
     notifier: Option<&Notifier>,
+    tls: Option<&Arc<tls::Server>>,
 ) -> Option<Metrics> {
     config.http.debug.as_ref().and(config.http.prometheus_path.as_ref())?;
     let mut metrics = Metrics::new();
-    let observer = metrics.storage_observer(driver.name());
-    *driver = Arc::new(Observed::new(Arc::clone(driver), Some(observer)));
+    if let Some(tls) = tls.cloned() {
+        metrics.watch_certificate(move || tls.expires());
+    }
     if let Some(notifier) = notifier {
         metrics.register(|registry| notifier.register_metrics(registry));
     }

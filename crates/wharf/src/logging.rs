@@ -8,17 +8,20 @@ use std::sync::Mutex;
 use config::{FieldValue, Log, LogFormat, LogLevel};
 use line::Line;
 use serde_json::Value;
-use tracing::{Event, Level, Subscriber};
+use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::Layer;
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{LevelFilter, filter_fn};
 use tracing_subscriber::layer::{Context, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-/// Starts logging as configured.
+use crate::telemetry::Telemetry;
+
+/// Starts logging as configured, beside the traces, if there are any. Neither decides what the
+/// other gets.
 ///
 /// # Errors
 /// When something else in the process has started logging before.
-pub(crate) fn start(log: &Log) -> anyhow::Result<()> {
+pub(crate) fn start(log: &Log, traces: Option<&Telemetry>) -> anyhow::Result<()> {
     let level = match log.level {
         LogLevel::Error => LevelFilter::ERROR,
         LogLevel::Warn => LevelFilter::WARN,
@@ -32,8 +35,28 @@ pub(crate) fn start(log: &Log) -> anyhow::Result<()> {
         report_caller: log.report_caller,
         buffer: Mutex::new(Vec::new()),
     };
-    tracing_subscriber::registry().with(output.with_filter(level)).try_init()?;
+    let filter = filter_fn(move |metadata| is_logged(metadata, level));
+    let output = output.with_filter(filter.with_max_level_hint(level));
+    let subscriber = tracing_subscriber::registry().with(output);
+    match traces {
+        Some(traces) => subscriber.with(traces.layer()).try_init()?,
+        None => subscriber.try_init()?,
+    }
     Ok(())
+}
+
+/// Events of the level that is wanted. Spans are none: were they let in here, each would cost
+/// something although nobody listens. Of what the OpenTelemetry libraries say about themselves,
+/// only that spans are dropped is news; failed exports are reported once by the exporter.
+fn is_logged(metadata: &Metadata<'_>, level: LevelFilter) -> bool {
+    // Not `is_event`: who asks `enabled!` before making one is neither.
+    !metadata.is_span()
+        && *metadata.level() <= level
+        && (!metadata.target().starts_with("opentelemetry")
+            || matches!(
+                metadata.name(),
+                "BatchSpanProcessor.SpanDroppingStarted" | "BatchSpanProcessor.SpansDropped"
+            ))
 }
 
 fn json(value: &FieldValue) -> Value {

@@ -14,6 +14,7 @@ mod options;
 mod purging;
 mod shutdown;
 mod storage_driver;
+mod telemetry;
 
 use std::process::ExitCode;
 

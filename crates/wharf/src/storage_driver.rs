@@ -30,3 +30,17 @@ pub(crate) fn open(storage: &config::Storage) -> anyhow::Result<Arc<dyn storage:
         other => anyhow::bail!("storage driver {} is not built yet", other.name()),
     }
 }
+
+/// Has a driver watched if somebody wants to know: `metrics`, or traces. Otherwise it is left as it
+/// is, and costs nothing more.
+pub(crate) fn observed(
+    driver: Arc<dyn storage::Driver>,
+    metrics: Option<&server::Metrics>,
+    is_traced: bool,
+) -> Arc<dyn storage::Driver> {
+    let observer = metrics.map(|metrics| metrics.storage_observer(driver.name()));
+    if observer.is_none() && !is_traced {
+        return driver;
+    }
+    Arc::new(storage::Observed::new(driver, observer))
+}

@@ -78,6 +78,8 @@ impl Appender for ObservedAppender {
 
 impl Drop for ObservedAppender {
     fn drop(&mut self) {
-        self.span.record("wharf.storage.written_bytes", self.written_bytes);
+        // OpenTelemetry's integers are signed.
+        let written_bytes = i64::try_from(self.written_bytes).unwrap_or(i64::MAX);
+        self.span.record("wharf.storage.written_bytes", written_bytes);
     }
 }

@@ -49,6 +49,11 @@ impl Resolver {
         OpenChallenge { resolver: self.clone(), host: host.to_owned() }
     }
 
+    /// Every host's certificate.
+    pub(super) fn served(&self) -> Vec<Arc<CertifiedKey>> {
+        self.hosts.load().values().cloned().collect()
+    }
+
     /// The certificate for a name. Who names none, as a probe by address does, gets the first one.
     fn by_name(&self, name: Option<&str>) -> Option<Arc<CertifiedKey>> {
         let name = match name {

@@ -86,6 +86,7 @@ async fn a_certificate_that_was_kept_is_served_by_name() {
     let seen = client().calling("a.example").without_name().connect(&server).await.unwrap();
     assert_eq!(seen.certificate, first.der(), "without a name it is the first host's");
     assert!(client().calling("c.example").connect(&server).await.is_err());
+    assert!(server.expires().is_some_and(|until| until > std::time::SystemTime::now()));
 }
 
 #[tokio::test]

@@ -142,6 +142,15 @@ impl Plan {
         }
     }
 
+    /// What the certificate of a file says about itself; nothing with ACME.
+    pub(super) fn facts(&self, contents: &Contents) -> Option<Facts> {
+        let (Source::Files { certificate, .. }, Some(pair)) = (&self.source, &contents.pair) else {
+            return None;
+        };
+        let chain = pem::certificates("certificate", certificate, &pair.certificate).ok()?;
+        Facts::of(chain.first()?)
+    }
+
     /// The pair, if key and certificate belong together.
     fn certified_key(
         &self,

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use super::{find, load, refuse, report};
-use crate::{assembly, background, listening, logging, shutdown};
+use crate::{assembly, background, listening, shutdown, telemetry};
 
 /// `wharf serve`: everything from the configuration to the last answered request.
 pub(crate) fn run(file: Option<&Path>) -> ExitCode {
@@ -28,16 +28,21 @@ pub(crate) fn run(file: Option<&Path>) -> ExitCode {
             return refuse(format_args!("{name} can't be used; see the lines above"));
         }
     };
-    if let Err(error) = logging::start(&loaded.config.log) {
-        return refuse(format_args!("logging could not be started: {error:#}"));
-    }
     let is_configured = locate(file, &environment) != Located::None;
-    let served = runtime(&loaded.config)
-        .and_then(|runtime| runtime.block_on(serve_until_told(&loaded, is_configured)));
-    match served {
+    match run_loaded(&loaded, is_configured) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => refuse(format_args!("{error:#}")),
     }
+}
+
+fn run_loaded(loaded: &Loaded, is_configured: bool) -> anyhow::Result<()> {
+    let runtime = runtime(&loaded.config)?;
+    let telemetry = telemetry::start(&loaded.config.log, runtime.handle())?;
+    let served = runtime.block_on(serve_until_told(loaded, is_configured, telemetry.is_some()));
+    if let Some(telemetry) = telemetry {
+        telemetry.stop();
+    }
+    served
 }
 
 /// The runtime. Its blocking threads are those of the filesystem driver.
@@ -55,7 +60,11 @@ const BLOCKING_THREADS_MIN: usize = 25;
 /// Each waiting thread costs a few pages.
 const BLOCKING_THREADS_MAX: usize = 1024;
 
-async fn serve_until_told(loaded: &Loaded, is_configured: bool) -> anyhow::Result<()> {
+async fn serve_until_told(
+    loaded: &Loaded,
+    is_configured: bool,
+    is_traced: bool,
+) -> anyhow::Result<()> {
     let config = &loaded.config;
     for note in &loaded.notes {
         debug!("{note}");
@@ -64,7 +73,7 @@ async fn serve_until_told(loaded: &Loaded, is_configured: bool) -> anyhow::Resul
         warn!("{warning}");
     }
     let shutdown = shutdown::requested().context("signals can't be received")?;
-    let parts = assembly::assemble(config)?;
+    let parts = assembly::assemble(config, is_traced)?;
     let listener = listening::listener(config, parts.tls.clone()).await?;
     let stop = CancellationToken::new();
     let background = background::start(config, &parts, &stop).await?;

@@ -151,6 +151,8 @@ async fn an_expired_certificate_is_served_and_complained_about() {
     assert!(error.contains("CertificateExpired"), "{error}");
     let seen = client.trusting_all().connect(&server).await.unwrap();
     assert_eq!(seen.certificate, pair.der());
+    let until = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_609_459_200);
+    assert_eq!(server.expires(), Some(until));
 }
 
 #[test]
