@@ -170,7 +170,7 @@ fn duration(text: &str, min: i64) -> Result<String, String> {
 
 /// A value at the head of a message: shortened, without control characters or passwords.
 pub(crate) fn quoted(text: &str, message: &str) -> String {
-    let masked = secret::mask_userinfo(text);
+    let masked = secret::mask_wrong(text);
     let mut shown: String =
         masked.chars().take(limits::SHOWN_VALUE_CHARS_MAX).flat_map(char::escape_debug).collect();
     if masked.chars().count() > limits::SHOWN_VALUE_CHARS_MAX {

@@ -4,7 +4,7 @@ use crate::{
     diagnostic::Origin,
     scalar,
     schema::{Kind, Section},
-    secret::{MASK, mask_userinfo},
+    secret::{MASK, mask_url},
     sections::ROOT,
     tree::{Entry, Node, Scalar, Value},
 };
@@ -28,7 +28,7 @@ fn masked(node: &Node, kind: Kind) -> Node {
         Kind::Headers { secret: true }
         | Kind::TextMap { secret: true }
         | Kind::Any { secret: true } => all_masked(node),
-        Kind::Text(_) | Kind::TextList(_) => without_userinfo(node),
+        Kind::Text(_) | Kind::TextList(_) => with_urls_masked(node),
         _ => node.clone(),
     }
 }
@@ -68,12 +68,12 @@ fn all_masked(node: &Node) -> Node {
     }
 }
 
-fn without_userinfo(node: &Node) -> Node {
+fn with_urls_masked(node: &Node) -> Node {
     match &node.value {
         Value::Scalar(scalar) => {
-            Node::scalar(mask_userinfo(&scalar.text), scalar.quoted, node.origin.clone())
+            Node::scalar(mask_url(&scalar.text), scalar.quoted, node.origin.clone())
         }
-        _ => map(node, without_userinfo),
+        _ => map(node, with_urls_masked),
     }
 }
 

@@ -32,7 +32,8 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// A URL that may hold credentials in its user information. `Debug` and `Display` mask them.
+/// A URL that may hold credentials in its user information or its query. `Debug` and `Display` mask
+/// both.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct SecretUrl(String);
 
@@ -50,24 +51,43 @@ impl SecretUrl {
 
 impl fmt::Debug for SecretUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&mask_userinfo(&self.0), f)
+        fmt::Debug::fmt(&mask_url(&self.0), f)
     }
 }
 
 impl fmt::Display for SecretUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&mask_userinfo(&self.0))
+        f.write_str(&mask_url(&self.0))
     }
 }
 
-/// Masks the user information of a URL, so that `https://user:pw@host/` shows no password.
-pub(crate) fn mask_userinfo(url: &str) -> String {
+/// Masks the user information and the query of a URL: `https://user:pw@host/?token=x` shows neither
+/// the password nor the token.
+pub(crate) fn mask_url(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
     let authority_end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    match rest[..authority_end].rfind('@') {
-        Some(at) => format!("{scheme}://{MASK}{}", &rest[at..]),
-        None => url.to_owned(),
+    let (userinfo, rest) = match rest[..authority_end].rfind('@') {
+        Some(at) => (MASK, &rest[at..]),
+        None => ("", rest),
+    };
+    match rest.split_once('?') {
+        Some((path, _)) => format!("{scheme}://{userinfo}{path}?{MASK}"),
+        None => format!("{scheme}://{userinfo}{rest}"),
     }
+}
+
+/// Masks what may be credentials in a text that can't be used, and so need not be the URL that it
+/// was meant to be: everything before an `@`, as in `htp//user:pw@host`, and the query of a URL.
+pub(crate) fn mask_wrong(text: &str) -> String {
+    let (scheme, rest) = match text.find("://") {
+        Some(end) if !text[..end].contains('@') => text.split_at(end + "://".len()),
+        _ => ("", text),
+    };
+    let shown = match rest.rfind('@') {
+        Some(at) => format!("{scheme}{MASK}{}", &rest[at..]),
+        None => text.to_owned(),
+    };
+    mask_url(&shown)
 }
 
 #[cfg(test)]
@@ -87,15 +107,33 @@ mod tests {
     }
 
     #[test]
-    fn userinfo_is_masked() {
+    fn userinfo_and_query_are_masked() {
         for (given, shown) in [
             ("https://u:p@h/x", "https://***@h/x"),
             ("https://u@h", "https://***@h"),
             ("https://h/a@b", "https://h/a@b"),
-            ("https://u:p@ss@h?x", "https://***@h?x"),
+            ("https://u:p@ss@h?x", "https://***@h?***"),
+            ("https://u@h/x?token=a@b#c", "https://***@h/x?***"),
+            ("https://h/x?token=p", "https://h/x?***"),
+            ("https://h/x#y", "https://h/x#y"),
+            ("is this plain?", "is this plain?"),
             ("plain", "plain"),
         ] {
-            assert_eq!(mask_userinfo(given), shown);
+            assert_eq!(mask_url(given), shown);
+        }
+    }
+
+    #[test]
+    fn a_wrong_text_shows_even_less() {
+        for (given, shown) in [
+            ("https://u:p@h:99999/?token=p", "https://***@h:99999/?***"),
+            ("https://u:p/p@h/", "https://***@h/"),
+            ("htp//u:p@h", "***@h"),
+            ("u:p@h/?next=https://h", "***@h/?next=https://h"),
+            ("(?<x", "(?<x"),
+            ("plain", "plain"),
+        ] {
+            assert_eq!(mask_wrong(given), shown);
         }
     }
 }
