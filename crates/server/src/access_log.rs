@@ -137,10 +137,23 @@ pub(crate) fn format(line: &mut Vec<u8>, record: &Record) {
         record.status.as_u16(),
         record.written_bytes
     );
-    escape(line, field(&header::REFERER));
+    let (begin, end) = around_userinfo(field(&header::REFERER));
+    escape(line, begin);
+    escape(line, end);
     line.extend_from_slice(b"\" \"");
     escape(line, field(&header::USER_AGENT));
     line.extend_from_slice(b"\"\n");
+}
+
+/// What stands before and after user and password in a URL; everything stands before in one that has
+/// none.
+fn around_userinfo(url: &str) -> (&str, &str) {
+    let Some(begin) = url.find("://").map(|at| at + "://".len()) else { return (url, "") };
+    let end = url[begin..].find(['/', '?', '#']).map_or(url.len(), |length| begin + length);
+    match url[begin..end].rfind('@') {
+        Some(at) => (&url[..begin], &url[begin + at + 1..]),
+        None => (url, ""),
+    }
 }
 
 /// Escapes what would end a field or a line.

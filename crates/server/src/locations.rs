@@ -107,10 +107,13 @@ fn origin(forwarded: &Forwarded, parts: &Parts) -> Option<String> {
     }
 }
 
-/// The host that the request itself names: `:authority` of HTTP/2, or the `Host` header.
+/// The host that the request itself names: `:authority` of HTTP/2, or the `Host` header. A user and
+/// a password before it are not allowed there (RFC 9110, section 4.2.4), so they are left out: this
+/// is what is logged.
 pub(crate) fn request_host(parts: &Parts) -> Option<&str> {
     let header = || parts.headers.get(http::header::HOST)?.to_str().ok();
-    parts.uri.authority().map(http::uri::Authority::as_str).or_else(header)
+    let host = parts.uri.authority().map(http::uri::Authority::as_str).or_else(header)?;
+    Some(host.rsplit_once('@').map_or(host, |(_, bare)| bare))
 }
 
 #[cfg(test)]
@@ -134,6 +137,7 @@ mod tests {
         for (headers, expected) in [
             (&[("host", "r:5000")][..], "http://r:5000"),
             (&[("host", "[::1]:5000")], "http://[::1]:5000"),
+            (&[("host", "u:p@ss@r:5000")], "http://r:5000"),
             (&[], ""),
             (&[("host", "r"), ("x-forwarded-proto", "https")], "https://r"),
             (&[("host", "in:5000"), ("x-forwarded-host", "out")], "http://out"),

@@ -48,13 +48,15 @@ async fn a_line_for_each_request_in_apache_s_combined_form() {
     request.header("x-forwarded-for", "10.1.2.3").send().await;
     server.head("/v2/").await;
     server.get("/v2/a/manifests/x").await;
+    let request = server.request(Method::GET, "/v2/");
+    request.header("referer", "http://u:hunter2@ui/a@b").send().await;
     server.begin_shutdown();
     (&mut server.task).await.unwrap();
     // The last owner of the log waits for it to be written.
     drop(server);
     let text = String::from_utf8(sink.0.lock().unwrap().clone()).unwrap();
     let lines: Vec<_> = text.lines().collect();
-    assert_eq!(lines.len(), 3, "{text}");
+    assert_eq!(lines.len(), 4, "{text}");
     let (start, rest) = lines[0].split_once(" [").unwrap();
     let (time, rest) = rest.split_once("] ").unwrap();
     assert_eq!(start, "127.0.0.1 - -");
@@ -63,6 +65,7 @@ async fn a_line_for_each_request_in_apache_s_combined_form() {
     assert_eq!(rest, expected);
     assert!(lines[1].ends_with(r#""HEAD /v2/ HTTP/1.1" 200 0 "" """#), "{}", lines[1]);
     assert!(lines[2].contains(r#""GET /v2/a/manifests/x HTTP/1.1" 404 "#), "{}", lines[2]);
+    assert!(lines[3].ends_with(r#" "http://ui/a@b" """#), "{}", lines[3]);
 }
 
 /// What the whole process logs: a subscriber of one thread would miss events whose call sites
@@ -148,4 +151,22 @@ async fn an_event_for_each_request_with_distribution_s_names() {
     let event = request_event(sink, &host, "/v2/a/manifests/x").await;
     assert_eq!(event["level"], "ERROR");
     assert_eq!(event["err.code"], "unknown");
+}
+
+#[tokio::test]
+async fn no_password_of_a_url_is_logged() {
+    let sink = capture();
+    let server = TestServer::start().await;
+    let bare = format!("{}", server.address);
+    for (target, host) in [
+        (format!("http://u:hunter2@{bare}/v2/?of=target"), bare.clone()),
+        ("/v2/?of=header".to_owned(), format!("u:hunter2@{bare}")),
+    ] {
+        let request = format!("GET {target} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
+        assert!(server.raw(request.as_bytes()).await.starts_with("HTTP/1.1 200 "));
+    }
+    for uri in ["/v2/?of=target", "/v2/?of=header"] {
+        let event = request_event(sink, &bare, uri).await;
+        assert!(!event.to_string().contains("hunter2"), "{event}");
+    }
 }
