@@ -26,6 +26,7 @@ $3"
     for part in "${parts[@]}"; do
         [[ $output == *"$part"* ]] || fail "$what: no '$part' in: $output"
     done
+    [ "$(grep -o 'os error' refusal | wc -l)" -le 1 ] || fail "$what: the reason is said twice: $output"
     while read -r line; do
         if [ ${#line} -ge 20 ] && grep -qF -- "$line" refusal; then fail "$what: a piece of a key is in the output"; fi
     done < <(cat "$CERTS"/*.key | grep -v -e ----- -e '^$')

@@ -18,6 +18,18 @@ pub(crate) fn refuse(message: impl std::fmt::Display) -> ExitCode {
     ExitCode::FAILURE
 }
 
+/// An error and its causes, without those that the message quotes already.
+pub(crate) fn with_causes(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+    }
+    text
+}
+
 /// Writes a line to standard error.
 fn say_error(message: impl std::fmt::Display) {
     // Nowhere to report that standard error is closed.
@@ -68,5 +80,26 @@ pub(crate) fn data_location(config: &Config) -> String {
             std::path::absolute(path).unwrap_or_else(|_| path.clone()).display().to_string()
         }
         other => format!("{} (gone when wharf stops)", other.name()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context as _;
+
+    use super::*;
+
+    #[test]
+    fn causes_are_said_once() {
+        let address = server::ListenAddress::Unix("/nowhere/at/all".into());
+        let source = || std::io::Error::from(std::io::ErrorKind::NotFound);
+        let bare = anyhow::Error::from(source()).context("no socket");
+        assert_eq!(with_causes(&bare), format!("no socket: {}", source()));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let listening = runtime.block_on(server::Listener::bind(&address));
+        let error = listening.context("no listener").unwrap_err();
+        let text = with_causes(&error);
+        assert!(text.starts_with("no listener: could not listen on /nowhere/at/all: "), "{text}");
+        assert_eq!(text.matches("No such file").count(), 1, "{text}");
     }
 }

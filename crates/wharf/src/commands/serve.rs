@@ -11,7 +11,7 @@ use server::{Drained, serve};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use super::{find, load, refuse, report};
+use super::{find, load, refuse, report, with_causes};
 use crate::{assembly, background, listening, shutdown, telemetry};
 
 /// `wharf serve`: everything from the configuration to the last answered request.
@@ -31,7 +31,7 @@ pub(crate) fn run(file: Option<&Path>) -> ExitCode {
     let is_configured = locate(file, &environment) != Located::None;
     match run_loaded(&loaded, is_configured) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => refuse(format_args!("{error:#}")),
+        Err(error) => refuse(with_causes(&error)),
     }
 }
 
