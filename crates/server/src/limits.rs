@@ -132,7 +132,7 @@ pub const HEALTH_CHECK_REDIRECTS_MAX: usize = 10;
 /// digest fit.
 pub const SPAN_PATH_BYTES_MAX: usize = 1024;
 
-/// How much of a `User-Agent` or of an unknown method goes into a span, in bytes.
+/// How much of a `User-Agent`, of a host or of an unknown method goes into a span, in bytes.
 pub const SPAN_USER_AGENT_BYTES_MAX: usize = 256;
 
 /// Largest `_state` parameter that is decoded, in bytes of its text. A token holds a repository

@@ -34,6 +34,8 @@ pub(crate) fn begin(parts: &Parts, route: Option<&Route>) -> Span {
         Some(template) => format!("{} {template}", span_verb(method)),
         None => span_verb(method).to_owned(),
     };
+    let (host, port) = request_host(parts).map(host_and_port).unzip();
+    let port = port.flatten();
     let user_agent = parts.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
     let span = tracing::info_span!(
         target: SPAN_TARGET,
@@ -47,7 +49,8 @@ pub(crate) fn begin(parts: &Parts, route: Option<&Route>) -> Span {
         "url.scheme" = field::Empty,
         // Never the query: it may hold `_state`, or a token that somebody put there.
         "url.path" = cut(parts.uri.path(), SPAN_PATH_BYTES_MAX),
-        "server.address" = request_host(parts),
+        "server.address" = host,
+        "server.port" = port,
         "network.protocol.version" = version(parts.version),
         "user_agent.original" = user_agent.map(|text| cut(text, SPAN_USER_AGENT_BYTES_MAX)),
         "registry.handler" = route.map(Route::handler),
@@ -159,6 +162,16 @@ fn method_names(method: &Method) -> (&str, Option<&str>) {
     }
 }
 
+/// `server.address` and `server.port`.
+fn host_and_port(text: &str) -> (&str, Option<i64>) {
+    let (host, port) = match text.rsplit_once(':') {
+        // Otherwise the colon is inside of an IPv6 address.
+        Some((host, port)) if !port.contains(']') => (host, port.parse::<u16>().ok()),
+        _ => (text, None),
+    };
+    (cut(host, SPAN_USER_AGENT_BYTES_MAX), port.map(i64::from))
+}
+
 /// The method in a span's name.
 fn span_verb(method: &str) -> &str {
     if method == "_OTHER" { "HTTP" } else { method }
@@ -192,5 +205,33 @@ impl Extractor for HeaderExtractor<'_> {
 
     fn keys(&self) -> Vec<&str> {
         self.0.keys().map(header::HeaderName::as_str).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_and_ports() {
+        for (text, expected) in [
+            ("registry.example.com", ("registry.example.com", None)),
+            ("registry.example.com:5000", ("registry.example.com", Some(5000))),
+            ("[::1]:5000", ("[::1]", Some(5000))),
+            ("[::1]", ("[::1]", None)),
+            ("a:b", ("a", None)),
+            ("", ("", None)),
+        ] {
+            assert_eq!(host_and_port(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_clients_make_up_is_cut() {
+        assert_eq!(cut("äöü", 3), "ä");
+        assert_eq!(cut("abc", 3), "abc");
+        let method = Method::from_bytes(b"FROBNICATE").unwrap();
+        assert_eq!(method_names(&method), ("_OTHER", Some("FROBNICATE")));
+        assert_eq!(method_names(&Method::PATCH), ("PATCH", None));
     }
 }

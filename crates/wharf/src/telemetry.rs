@@ -3,6 +3,7 @@
 //! What is traced is decided by `server::trace` and `storage::observed`, which make ordinary
 //! `tracing` spans; this sends them. Nothing is started unless an endpoint is set.
 
+mod client;
 mod exporter;
 mod settings;
 

@@ -14,6 +14,7 @@ use opentelemetry_sdk::trace::SpanData;
 use tokio::runtime::Handle;
 use tracing::{info, warn};
 
+use super::client::{Client, LastFailure};
 use super::settings::Settings;
 
 /// How long the retries of the inner exporter may go on beyond the timeout of one export.
@@ -33,22 +34,23 @@ impl Exporter {
     pub(super) fn new(settings: &Settings, runtime: &Handle) -> anyhow::Result<Self> {
         // tonic looks for its runtime when the channel is made.
         let _entered = runtime.enter();
+        let failure = LastFailure::default();
         let inner = match settings.protocol {
             Protocol::Grpc => grpc(settings)?,
-            _ => http(settings)?,
+            _ => http(settings, failure.clone())?,
         };
         Ok(Self {
             inner: Arc::new(inner),
             runtime: runtime.clone(),
             timeout: settings.timeout + GRACE,
-            reports: Reports { destination: settings.destination(), ..Reports::default() },
+            reports: Reports { destination: settings.destination(), failure, ..Reports::default() },
         })
     }
 }
 
 /// Endpoint, headers and timeout are read from the variables by the library; `Settings` has made
 /// sure that they make sense.
-fn http(settings: &Settings) -> anyhow::Result<SpanExporter> {
+fn http(settings: &Settings, failure: LastFailure) -> anyhow::Result<SpanExporter> {
     let mut client = reqwest::Client::builder()
         .timeout(settings.timeout)
         // The headers may hold secrets, which are for the configured host alone.
@@ -64,7 +66,7 @@ fn http(settings: &Settings) -> anyhow::Result<SpanExporter> {
         .with_http()
         .with_protocol(Protocol::HttpBinary)
         .with_timeout(settings.timeout)
-        .with_http_client(client.build()?)
+        .with_http_client(Client { inner: client.build()?, failure })
         .build()?)
 }
 
@@ -112,6 +114,8 @@ impl opentelemetry_sdk::trace::SpanExporter for Exporter {
 #[derive(Debug, Default)]
 struct Reports {
     destination: String,
+    /// Why, where the error does not say it.
+    failure: LastFailure,
     failing: AtomicBool,
     lost_spans: AtomicU64,
 }
@@ -129,9 +133,11 @@ impl Reports {
             Err(error) => {
                 self.lost_spans.fetch_add(spans, Ordering::Relaxed);
                 if !self.failing.swap(true, Ordering::Relaxed) {
+                    let reason = self.failure.take();
                     warn!(
                         destination,
                         %error,
+                        reason,
                         "traces can't be sent; they are lost until that changes, which will be \
                          logged"
                     );
