@@ -22,16 +22,30 @@ fn path(text: &str) -> StoragePath {
     StoragePath::parse(text).unwrap()
 }
 
-mod conformance {
+fn observed(driver: Arc<dyn Driver>) -> Arc<dyn Driver> {
+    let observer: Arc<dyn Observer> = Arc::<Told>::default();
+    Arc::new(Observed::new(driver, Some(observer)))
+}
+
+mod memory_conformance {
     use super::*;
 
-    fn memory() -> (Arc<dyn Driver>, ()) {
-        let observer: Arc<dyn Observer> = Arc::<Told>::default();
-        (Arc::new(Observed::new(Arc::new(Memory::new()), Some(observer))), ())
+    crate::conformance_tests!(every: (observed(Arc::new(Memory::new())), ()));
+    crate::conformance_tests!(tree: (observed(Arc::new(Memory::new())), ()));
+}
+
+mod filesystem_conformance {
+    use super::*;
+    use crate::filesystem::{Filesystem, FilesystemOptions};
+
+    fn made() -> (Arc<dyn Driver>, tempfile::TempDir) {
+        let root = tempfile::tempdir().unwrap();
+        let driver = Filesystem::open(FilesystemOptions::new(root.path())).unwrap();
+        (observed(Arc::new(driver)), root)
     }
 
-    crate::conformance_tests!(every: memory());
-    crate::conformance_tests!(tree: memory());
+    crate::conformance_tests!(every: made());
+    crate::conformance_tests!(tree: made());
 }
 
 #[test]
