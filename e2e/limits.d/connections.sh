@@ -9,8 +9,12 @@ read -r first last </proc/sys/net/ipv4/ip_local_port_range
 
 resident_kib() { awk '/^VmRSS:/ { print $2 }' "/proc/$SERVER_PID/status"; }
 descriptors() { find "/proc/$SERVER_PID/fd" -type l 2>/dev/null | wc -l; }
-# held COUNT: the server has that many more than $base.
-held() { [ "$(descriptors)" -ge $((base + $1)) ]; }
+# held COUNT: that many connections to the server are open.
+held() {
+    local count
+    count=$(awk -v port="$(printf ':%04X' "$PORT")" '$4 == "01" && substr($2, length($2) - 4) == port' /proc/net/tcp | wc -l)
+    [ "$count" -ge "$1" ]
+}
 # idle_begin COUNT [AUTHORITY]: they are there, or the script fails.
 idle_begin() {
     rm -f ready stop
@@ -86,7 +90,6 @@ rm .curlrc
 with "  limits:
     connections: 20
     idletimeout: 3s"
-base=$(descriptors)
 "$CONNECTIONS" silent "$PORT" 20 20 >silent.json &
 silent=$!
 CHILD_PIDS+=("$silent")
@@ -102,7 +105,6 @@ with "  trustedproxies: [127.0.0.9]
   limits:
     connectionsperaddress: 3
     idletimeout: 4s"
-base=$(descriptors)
 "$CONNECTIONS" silent "$PORT" 3 20 >silent.json &
 silent=$!
 CHILD_PIDS+=("$silent")
