@@ -58,8 +58,9 @@ pub(crate) async fn start(
 fn on_hangup(parts: &Parts) -> anyhow::Result<impl Future<Output = ()> + use<>> {
     let tls = parts.tls.clone();
     shutdown::on_hangup(move || {
-        if let Some(tls) = &tls {
-            tls.reload();
+        if let Some(tls) = tls.clone() {
+            // It reads files, which may hang. Logs what came of it.
+            tokio::task::spawn_blocking(move || tls.reload());
         }
     })
     .context("signals can't be received")

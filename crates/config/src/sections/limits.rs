@@ -22,7 +22,7 @@ pub(crate) static LIMITS: Section = Section::new(&[
     )
     .default("2m"),
     schema::duration("writetimeout", "How long a client may stop reading an answer.").default("5m"),
-    schema::bounded("manifestsize", 1 << 10, 64 << 20, "Largest manifest, in bytes.")
+    schema::bounded("manifestsize", 1 << 10, 16 << 20, "Largest manifest, in bytes.")
         .default("4194304"),
 ]);
 
