@@ -131,7 +131,9 @@ def key_set(directory):
     keys = []
     for name in mode.get("jwks", [mode["key"]]):
         key = Key(directory, name)
-        form = mode["kid"] if mode["kid"] in ("libtrust", "thumbprint") else name
+        # A name of one's own is the signing key's.
+        is_form = mode["kid"] in ("libtrust", "thumbprint")
+        form = mode["kid"] if is_form or name == mode["key"] else name
         keys.append({**key.jwk(), "kid": key.kid(form), "use": "sig", "alg": key.algorithm()})
     return {"keys": keys}
 
