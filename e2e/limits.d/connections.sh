@@ -46,7 +46,7 @@ idle_begin "$IDLE"
 [ "$(descriptors)" -ge "$IDLE" ] || fail "the server has only $(descriptors) descriptors"
 after=$(resident_kib)
 goes "$IDLE idle connections" limits/idle
-# An idle connection has a task, its timers and a small buffer: some 10 KiB optimized, and 25 KiB not.
+# An idle connection has a task, its timers and small buffers: 23 KiB optimized, and 25 KiB not.
 # One that kept the buffer of a large read, 128 KiB, would be seen here.
 bytes=$(((after - before) * 1024 / IDLE))
 log "resident memory: $before KiB before, $after KiB with $IDLE idle connections: $bytes bytes each"
