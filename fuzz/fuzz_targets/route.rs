@@ -41,6 +41,7 @@ fn check_last(route: &Route) {
 fn canonical(route: &Route) -> String {
     match route {
         Route::Base => "/v2/".into(),
+        Route::Token => "/v2/_token".into(),
         Route::Catalog => "/v2/_catalog".into(),
         Route::Tags { name } => format!("/v2/{name}/tags/list"),
         Route::Manifest { name, text, .. } => format!("/v2/{name}/manifests/{}", encoded(text)),
