@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use crate::limits::{HEALTH_CHECK_INTERVAL, HEALTH_CHECK_INTERVAL_MIN};
@@ -46,6 +45,8 @@ type Look = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
 #[derive(Debug, Default)]
 pub struct Health {
     failing: RwLock<BTreeMap<String, String>>,
+    /// How many checks there are of each name.
+    watched: Mutex<BTreeMap<String, u32>>,
 }
 
 impl Health {
@@ -70,10 +71,20 @@ impl Health {
         self.failing.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Two checks may look alike, as what may be secret in a URL is not shown. One that is well must
+    /// not hide the other.
+    fn name_of_its_own(&self, name: &str) -> String {
+        let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = watched.entry(name.to_owned()).or_default();
+        *count += 1;
+        if *count == 1 { name.to_owned() } else { format!("{name} ({count})") }
+    }
+
     /// Makes a check again and again, until what is returned is dropped. The first look is made
     /// after the first interval, as with Distribution.
     pub async fn watch(self: Arc<Self>, check: Check) {
-        let (name, threshold) = (check.name(), check.schedule().threshold.max(1));
+        let name = &self.name_of_its_own(check.name());
+        let threshold = check.schedule().threshold.max(1);
         let interval = check.schedule().interval();
         let patience = check.patience(interval);
         let mut unfinished: Option<Look> = None;

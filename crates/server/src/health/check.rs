@@ -102,7 +102,7 @@ impl Check {
             .build()
             .map_err(|error| CheckError::Client(describe(&error.without_url())))?;
         let status_code = if status_code == 0 { 200 } else { status_code };
-        let name = without_userinfo(&uri, &url);
+        let name = without_secrets(&uri, &url);
         let probe = Probe::Http { client, url, headers, status_code, timeout };
         Ok(Self { name, schedule, probe })
     }
@@ -151,12 +151,14 @@ fn or_default(timeout: Duration) -> Duration {
     if timeout.is_zero() { HEALTH_CHECK_TIMEOUT } else { timeout }
 }
 
-/// The URL as it was written, or without user and password if it has any.
-fn without_userinfo(uri: &str, url: &Url) -> String {
-    if url.username().is_empty() && url.password().is_none() {
+/// The URL as it was written, or without user, password and query if it has any: they may be
+/// credentials.
+fn without_secrets(uri: &str, url: &Url) -> String {
+    if url.username().is_empty() && url.password().is_none() && url.query().is_none() {
         return uri.to_owned();
     }
     let mut bare = url.clone();
+    bare.set_query(url.query().map(|_| "***"));
     // These fail for URLs without a host, which those of HTTP are not.
     let _ = bare.set_username("");
     let _ = bare.set_password(None);
@@ -235,8 +237,8 @@ mod tests {
 
     #[test]
     fn names_show_no_credentials() {
-        let named = http("https://user:hunter2@example.com/health?x=1").unwrap();
-        assert_eq!(named.name(), "https://example.com/health?x=1");
+        let named = http("https://user:hunter2@example.com/health?token=hunter2").unwrap();
+        assert_eq!(named.name(), "https://example.com/health?***");
         assert!(!format!("{named:?}").contains("hunter2"));
         assert_eq!(http("http://example.com").unwrap().name(), "http://example.com");
         for bad in ["example.com/x", "ftp://user:hunter2@example.com", "http://user:hunter2@"] {

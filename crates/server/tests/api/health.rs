@@ -56,6 +56,27 @@ async fn a_failing_check_closes_everything_but_the_probes() {
     watch.abort();
 }
 
+#[tokio::test]
+async fn checks_that_look_alike_do_not_hide_each_other() {
+    let drivers = [Trapped::default(), Trapped::default()];
+    let server = TestServer::start().await;
+    let schedule = Schedule { interval: Duration::from_millis(10), threshold: 1 };
+    let health = server.app.health();
+    let mut watches = Vec::new();
+    for driver in &drivers {
+        driver.set(Trap::Fail);
+        let check = Check::storage(Arc::new(driver.clone()), schedule);
+        watches.push(tokio::spawn(Arc::clone(health).watch(check)));
+    }
+    until(async || health.failures().len() == 2).await;
+    drivers[0].set(Trap::Off);
+    until(async || health.failures().len() == 1).await;
+    assert!(!health.is_healthy());
+    drivers[1].set(Trap::Off);
+    until(async || health.is_healthy()).await;
+    watches.into_iter().for_each(|watch| watch.abort());
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_threshold_counts_failures_in_a_row() {
     let driver = Trapped::default();
