@@ -88,7 +88,8 @@ impl Registry {
         };
         if let Some(canonical) = canonical {
             self.driver.settle(&layout::blob_data(&canonical)).await?;
-            self.link_blob(name, &canonical, digest).await?;
+            let links = link::changes(&canonical, digest, |d| layout::layer_link(name, d));
+            self.driver.apply(vec![links]).await?;
         }
         Ok(canonical)
     }
@@ -117,17 +118,6 @@ impl Registry {
         let canonical =
             link::follow(&*self.driver, digest, |d| layout::layer_link(name, d)).await?;
         canonical.ok_or_else(|| Error::BlobUnknown { name: name.clone(), digest: *digest })
-    }
-
-    /// Links stored data into a repository.
-    pub(crate) async fn link_blob(
-        &self,
-        name: &RepositoryName,
-        canonical: &Digest,
-        requested: &Digest,
-    ) -> Result<()> {
-        let path_of = |d: &Digest| layout::layer_link(name, d);
-        Ok(link::write_all(&*self.driver, canonical, requested, path_of).await?)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use oci::Digest;
-use storage::{Driver, StorageError, StoragePath};
+use storage::{Change, Driver, StorageError, StoragePath};
 
 use crate::limits::LINK_BYTES_MAX;
 
@@ -45,29 +45,20 @@ pub(crate) async fn follow(
     }
 }
 
-/// Links what is stored under its canonical digest into a repository, under that one first.
-pub(crate) async fn write_all(
-    driver: &dyn Driver,
+/// The links of what is stored under its canonical digest, that one first.
+pub(crate) fn changes(
     canonical: &Digest,
     requested: &Digest,
     path_of: impl Fn(&Digest) -> StoragePath,
-) -> Result<(), StorageError> {
-    write(driver, &path_of(canonical), canonical).await?;
+) -> Vec<Change> {
+    let mut changes = vec![change(path_of(canonical), canonical)];
     if requested != canonical {
-        write(driver, &path_of(requested), canonical).await?;
+        changes.push(change(path_of(requested), canonical));
     }
-    Ok(())
+    changes
 }
 
-/// Writes a link, without a newline as Distribution does. One that is there and right is left
-/// alone, once it is certain to be durable, which saves two fsyncs on every repeated push.
-pub(crate) async fn write(
-    driver: &dyn Driver,
-    path: &StoragePath,
-    digest: &Digest,
-) -> Result<(), StorageError> {
-    if read(driver, path).await? == Some(*digest) {
-        return driver.settle(path).await;
-    }
-    driver.put(path, Bytes::from(digest.to_string())).await
+/// The writing of a link, without a newline as Distribution does.
+pub(crate) fn change(path: StoragePath, digest: &Digest) -> Change {
+    Change::Put { path, content: Bytes::from(digest.to_string()) }
 }

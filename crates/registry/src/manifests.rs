@@ -4,7 +4,7 @@ use bytes::Bytes;
 use oci::{
     Algorithm, Digest, Manifest, MediaType, Reference, RepositoryName, Tag, sniff_media_type,
 };
-use storage::StorageError;
+use storage::{Change, StorageError};
 
 use crate::limits::STORED_MANIFEST_BYTES_MAX;
 use crate::{Error, Registry, Result, layout, link};
@@ -158,27 +158,16 @@ impl Registry {
         let manifest = Manifest::parse(media_type, &content)?;
         self.check_manifest(name, &manifest).await?;
 
-        self.store_manifest(&canonical, &content).await?;
         // The data first and the tags last: a link never leads to what is not there.
-        let revision_of = |d: &Digest| layout::revision_link(name, d);
-        tokio::try_join!(
-            async { Ok(link::write_all(&*self.driver, &canonical, &digest, revision_of).await?) },
-            self.link_tags(&tags, &digest, |tag| layout::tag_index(name, tag, &digest)),
-        )?;
-        self.link_tags(&tags, &digest, |tag| layout::tag_current(name, tag)).await?;
+        let mut new =
+            vec![Change::Put { path: layout::blob_data(&canonical), content: content.clone() }];
+        new.extend(link::changes(&canonical, &digest, |d| layout::revision_link(name, d)));
+        let index = |tag| link::change(layout::tag_index(name, tag, &digest), &digest);
+        new.extend(tags.iter().map(index));
+        let current = |tag| link::change(layout::tag_current(name, tag), &digest);
+        self.driver.apply(vec![new, tags.iter().map(current).collect()]).await?;
         self.remember_manifest(&canonical, media_type, &content);
         Ok(PushedManifest { digest, subject: manifest.subject_digest(), tags })
-    }
-
-    async fn store_manifest(&self, canonical: &Digest, content: &Bytes) -> Result<()> {
-        let path = layout::blob_data(canonical);
-        match self.driver.get(&path, STORED_MANIFEST_BYTES_MAX).await {
-            Ok(stored) if stored == *content => return Ok(self.driver.settle(&path).await?),
-            // Absent, or not what its name says: written (again) either way.
-            Ok(_) | Err(StorageError::NotFound { .. } | StorageError::TooLarge { .. }) => {}
-            Err(error) => return Err(error.into()),
-        }
-        Ok(self.driver.put(&path, content.clone()).await?)
     }
 
     /// Deletes a manifest from a repository, and every tag that names it, which are returned. Its

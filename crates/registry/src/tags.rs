@@ -3,7 +3,6 @@
 use futures_util::StreamExt as _;
 use futures_util::stream;
 use oci::{Algorithm, Digest, Reference, RepositoryName, Tag};
-use storage::StoragePath;
 
 use crate::limits::ENTRIES_BETWEEN_YIELDS;
 use crate::listings::Directory;
@@ -20,19 +19,6 @@ impl Registry {
             name: name.clone(),
             reference: Reference::Tag(tag.clone()),
         })
-    }
-
-    /// Writes one link of each of these tags to a manifest.
-    pub(crate) async fn link_tags(
-        &self,
-        tags: &[Tag],
-        digest: &Digest,
-        path_of: impl Fn(&Tag) -> StoragePath,
-    ) -> Result<()> {
-        for tag in tags {
-            link::write(&*self.driver, &path_of(tag), digest).await?;
-        }
-        Ok(())
     }
 
     /// Deletes a tag. The manifest it names stays.

@@ -16,7 +16,7 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 use jiff::Timestamp;
 use oci::{Algorithm, Digest, Hasher, RepositoryName};
-use storage::StorageError;
+use storage::{Change, StorageError};
 
 use crate::limits::REHASH_BEFORE_CHUNK_BYTES_MAX;
 use crate::limits::{LINK_BYTES_MAX, MIDSTATE_BYTES_MAX, MIDSTATE_UPLOAD_BYTES_MIN};
@@ -123,13 +123,7 @@ impl Registry {
             self.discard_upload(name, id).await;
             return Err(Error::DigestMismatch { expected: *digest, actual });
         }
-        self.publish_blob(name, id, &canonical, size_bytes).await?;
-        drop(sink);
-        if canonical != *digest {
-            link::write(&*self.driver, &layout::alias(digest), &canonical).await?;
-        }
-        self.link_blob(name, &canonical, digest).await?;
-        self.discard_upload(name, id).await;
+        self.driver.apply(commit_changes(name, id, &canonical, digest)).await?;
         Ok(BlobStat { digest: canonical, size_bytes })
     }
 
@@ -291,26 +285,6 @@ impl Registry {
         Ok(hash)
     }
 
-    /// Makes the received data the blob `canonical`, unless it is stored already. One that is
-    /// stored with another size is the remains of a crash, and is replaced.
-    async fn publish_blob(
-        &self,
-        name: &RepositoryName,
-        id: &UploadId,
-        canonical: &Digest,
-        size_bytes: u64,
-    ) -> Result<()> {
-        let target = layout::blob_data(canonical);
-        match self.driver.stat(&target).await {
-            Ok(stat) if stat.size_bytes == size_bytes => {
-                return Ok(self.driver.settle(&target).await?);
-            }
-            Ok(_) | Err(StorageError::NotFound { .. }) => {}
-            Err(error) => return Err(error.into()),
-        }
-        Ok(self.driver.publish(&layout::upload_data(name, id), &target).await?)
-    }
-
     /// Removes what is left of an upload. Only costs space when it fails, until it is purged.
     async fn discard_upload(&self, name: &RepositoryName, id: &UploadId) {
         self.hash_states.take(id);
@@ -318,6 +292,25 @@ impl Registry {
             tracing::warn!(repository = %name, upload = %id, %error, "upload could not be removed");
         }
     }
+}
+
+/// What makes the received data the blob `canonical` of a repository, and ends the upload. Data that
+/// is stored already with another size is the remains of a crash, and is replaced.
+fn commit_changes(
+    name: &RepositoryName,
+    id: &UploadId,
+    canonical: &Digest,
+    requested: &Digest,
+) -> Vec<Vec<Change>> {
+    let data =
+        Change::Publish { from: layout::upload_data(name, id), to: layout::blob_data(canonical) };
+    let mut links = Vec::new();
+    if canonical != requested {
+        links.push(link::change(layout::alias(requested), canonical));
+    }
+    links.extend(link::changes(canonical, requested, |d| layout::layer_link(name, d)));
+    let remains = Change::Discard { path: layout::upload(name, id) };
+    vec![vec![data], links, vec![remains]]
 }
 
 /// The present time as the layout keeps it.

@@ -45,7 +45,7 @@ macro_rules! conformance_tests {
             limits_are_kept what_is_absent_is_not_found the_other_kind_is_not_found
             large_files_stream_in_bounded_pieces every_range_streams
             ranges_beyond_the_end_fail open_files_outlive_their_path
-            streams_can_be_dropped stat_tells_the_time
+            streams_can_be_dropped stat_tells_the_time changes_are_made_together
 
             appending_goes_on_where_it_ended appending_takes_many_pieces
             appending_nothing_makes_an_empty_file files_are_truncated

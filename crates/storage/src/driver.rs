@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::Stream;
 
-use crate::{Result, StoragePath};
+use crate::{Result, StorageError, StoragePath};
 
 /// The bytes of an object, piece by piece. An error ends it.
 pub type ByteStream = Pin<Box<dyn Stream<Item = Result<Bytes>> + Send>>;
@@ -73,6 +73,22 @@ pub trait Driver: fmt::Debug + Send + Sync + 'static {
     /// `NotFound` when there is nothing at `from`.
     async fn publish(&self, from: &StoragePath, to: &StoragePath) -> Result<()>;
 
+    /// Makes several changes, durably, for about the price of one.
+    ///
+    /// They become visible in the order of the list. Nothing in a stage *replaces* what was there
+    /// before everything in the stages before it is on stable storage; what is merely new may
+    /// reach it along with them.
+    ///
+    /// # Errors
+    /// Those of [`Driver::put`] and [`Driver::publish`]. The changes before the one that failed
+    /// may have been made; each is whole or was not made at all.
+    async fn apply(&self, stages: Vec<Vec<Change>>) -> Result<()> {
+        for change in stages.into_iter().flatten() {
+            apply_one(self, change).await?;
+        }
+        Ok(())
+    }
+
     /// Makes sure that a file that is there already is on stable storage, with every directory
     /// entry that leads to it: another request may have put it there a moment ago and not have
     /// come to the end of its own syncs, or never come there. Costs next to nothing once it is
@@ -106,6 +122,81 @@ pub trait Driver: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// `NotFound` when there is no such directory.
     async fn listing_version(&self, path: &StoragePath) -> Result<Option<ListingVersion>>;
+}
+
+/// One change of a [`Driver::apply`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// [`Driver::put`], unless the file has this content already: then [`Driver::settle`].
+    Put {
+        /// The file.
+        path: StoragePath,
+        /// What shall be in it.
+        content: Bytes,
+    },
+    /// [`Driver::publish`], unless there is a file of the same size at the target: then that is
+    /// settled, and nothing is moved. For targets that are named by their content.
+    Publish {
+        /// The finished file.
+        from: StoragePath,
+        /// Its final path.
+        to: StoragePath,
+    },
+    /// [`Driver::delete`] of what only costs space: that it is not there is no error, that it
+    /// can't be deleted is only logged.
+    Discard {
+        /// The file or directory.
+        path: StoragePath,
+    },
+}
+
+impl Change {
+    /// The path that it is about; for a publication, the final one.
+    #[must_use]
+    pub const fn path(&self) -> &StoragePath {
+        match self {
+            Self::Put { path, .. } | Self::Publish { to: path, .. } | Self::Discard { path } => {
+                path
+            }
+        }
+    }
+}
+
+/// Makes one change by the operations of a driver that has nothing better.
+async fn apply_one<D: Driver + ?Sized>(driver: &D, change: Change) -> Result<()> {
+    match change {
+        Change::Put { path, content } => {
+            match driver.get(&path, content.len() as u64).await {
+                Ok(found) if found == content => return driver.settle(&path).await,
+                Ok(_) | Err(StorageError::NotFound { .. } | StorageError::TooLarge { .. }) => {}
+                Err(error) => return Err(error),
+            }
+            driver.put(&path, content).await
+        }
+        Change::Publish { from, to } => {
+            let size_bytes = driver.stat(&from).await?.size_bytes;
+            match driver.stat(&to).await {
+                Ok(stat) if stat.kind == EntryKind::File && stat.size_bytes == size_bytes => {
+                    return driver.settle(&to).await;
+                }
+                Ok(_) | Err(StorageError::NotFound { .. }) => {}
+                Err(error) => return Err(error),
+            }
+            driver.publish(&from, &to).await
+        }
+        Change::Discard { path } => {
+            match driver.delete(&path).await {
+                Ok(()) | Err(StorageError::NotFound { .. }) => {}
+                Err(error) => warn_of_remains(&path, &error),
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Says that something which is not needed any more takes space.
+pub(crate) fn warn_of_remains(path: &StoragePath, error: &StorageError) {
+    tracing::warn!(%path, %error, "what is not needed any more could not be deleted");
 }
 
 /// What lies at a path.

@@ -18,9 +18,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::limits::MAX_THREADS_DEFAULT;
-use crate::{Appender, Driver, Listing, ListingVersion, Object, Result, Stat, StoragePath};
+use crate::{Appender, Change, Driver, Listing, ListingVersion, Object, Result, Stat, StoragePath};
 
 mod appender;
+mod apply;
 mod close;
 mod directory;
 mod disk;
@@ -134,6 +135,14 @@ impl Driver for Filesystem {
         self.volume
             .blocking("publish", to, move |volume| write::publish(volume, &source, &target))
             .await
+    }
+
+    async fn apply(&self, stages: Vec<Vec<Change>>) -> Result<()> {
+        let Some(path) = stages.iter().flatten().next().map(|change| change.path().clone()) else {
+            return Ok(());
+        };
+        let work = move |volume: &Volume| apply::apply(volume, &stages);
+        self.volume.blocking("write", &path, work).await
     }
 
     async fn settle(&self, path: &StoragePath) -> Result<()> {

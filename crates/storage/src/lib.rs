@@ -15,7 +15,7 @@ pub mod observed;
 mod path;
 
 pub use driver::{
-    Appender, ByteStream, Driver, Entry, EntryKind, Listing, ListingVersion, Object, Stat,
+    Appender, ByteStream, Change, Driver, Entry, EntryKind, Listing, ListingVersion, Object, Stat,
 };
 pub use error::{Result, StorageError};
 pub use observed::{Observed, Observer};

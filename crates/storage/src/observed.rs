@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use tracing::{Instrument as _, Span};
 
-use crate::{Appender, Driver, Listing, ListingVersion, Object, Result, Stat, StoragePath};
+use crate::{Appender, Change, Driver, Listing, ListingVersion, Object, Result, Stat, StoragePath};
 
 mod action;
 mod appender;
@@ -158,6 +158,21 @@ impl Driver for Observed {
 
     async fn publish(&self, from: &StoragePath, to: &StoragePath) -> Result<()> {
         watched!(self, Move, "Move", to, self.driver.publish(from, to))
+    }
+
+    /// Each change is told of by itself, as Distribution's metrics count them: it took as long as
+    /// all of them together.
+    async fn apply(&self, stages: Vec<Vec<Change>>) -> Result<()> {
+        let Some(first) = stages.iter().flatten().next() else { return Ok(()) };
+        let span = operation_span!("Apply", self.driver, first.path());
+        let actions: Vec<_> = stages.iter().flatten().map(Action::of).collect();
+        let started = Instant::now();
+        let result = watch(None, Action::PutContent, span, self.driver.apply(stages)).await;
+        if let Some(observer) = &self.observer {
+            let (took, outcome) = (started.elapsed(), Outcome::of(&result));
+            actions.into_iter().for_each(|action| observer.observed(action, took, outcome));
+        }
+        result
     }
 
     async fn settle(&self, path: &StoragePath) -> Result<()> {

@@ -8,7 +8,7 @@ use futures_util::{FutureExt, StreamExt};
 
 use super::{assert_not_found, path, pattern, read, read_whole};
 use crate::limits::STREAM_PIECE_BYTES;
-use crate::{Driver, EntryKind, StorageError};
+use crate::{Change, Driver, EntryKind, StorageError};
 
 /// What is put can be read in every way, and the directories above it appear.
 pub async fn content_is_kept(driver: Arc<dyn Driver>) {
@@ -207,4 +207,48 @@ pub async fn stat_tells_the_time(driver: Arc<dyn Driver>) {
         assert!(stat.kind == EntryKind::Directory || stat.modified >= before, "{stat:?}");
         assert!(stat.modified <= SystemTime::now() + slack, "{stat:?}");
     }
+}
+
+/// Changes made together are as those made one after the other.
+pub async fn changes_are_made_together(driver: Arc<dyn Driver>) {
+    let put = |at: &str, content: &'static str| Change::Put {
+        path: path(at),
+        content: Bytes::from_static(content.as_bytes()),
+    };
+    let move_up = || Change::Publish { from: path("/up/data"), to: path("/blobs/data") };
+    let discard = || Change::Discard { path: path("/up") };
+    driver.put(&path("/tags/current"), Bytes::from_static(b"old")).await.unwrap();
+    driver.put(&path("/up/data"), pattern(1000)).await.unwrap();
+    driver.put(&path("/up/note"), Bytes::new()).await.unwrap();
+    let stages = vec![
+        vec![move_up(), put("/links/a", "a"), put("/links/empty", "")],
+        vec![put("/tags/current", "new"), put("/tags/other", "other")],
+        vec![discard(), discard()],
+    ];
+    driver.apply(stages).await.unwrap();
+    assert_eq!(read_whole(&driver, &path("/blobs/data")).await, pattern(1000));
+    for (at, content) in [
+        ("/links/a", "a"),
+        ("/links/empty", ""),
+        ("/tags/current", "new"),
+        ("/tags/other", "other"),
+    ] {
+        assert_eq!(driver.get(&path(at), 100).await.unwrap(), content, "{at}");
+    }
+    assert!(driver.stat(&path("/up")).await.unwrap_err().is_not_found());
+
+    // What has the right size already is left where it is, and so is what comes for it.
+    driver.put(&path("/up/data"), Bytes::from(vec![0; 1000])).await.unwrap();
+    driver.apply(vec![vec![move_up(), put("/links/a", "a")]]).await.unwrap();
+    assert_eq!(read_whole(&driver, &path("/blobs/data")).await, pattern(1000));
+    assert_eq!(driver.stat(&path("/up/data")).await.unwrap().size_bytes, 1000);
+    // What has another size is replaced.
+    driver.put(&path("/up/data"), pattern(500)).await.unwrap();
+    driver.apply(vec![vec![move_up(), put("/links/a", "other")]]).await.unwrap();
+    assert_eq!(read_whole(&driver, &path("/blobs/data")).await, pattern(500));
+    assert_eq!(driver.get(&path("/links/a"), 100).await.unwrap(), "other");
+    // Without a source there is nothing to move, and nothing at all is fine.
+    let error = driver.apply(vec![vec![move_up()]]).await.unwrap_err();
+    assert!(error.is_not_found(), "{error}");
+    driver.apply(Vec::new()).await.unwrap();
 }

@@ -174,7 +174,7 @@ impl Appender for FileAppender {
         self.on_file("sync", move |volume, locked, _| {
             volume.disk.sync_file(&locked.file, &located)?;
             if let Some(directory) = located.parent().filter(|_| locked.is_new) {
-                volume.durable.settle(&*volume.disk, directory)?;
+                volume.durable.settle(&*volume.disk, [directory])?;
                 locked.is_new = false;
             }
             Ok(())

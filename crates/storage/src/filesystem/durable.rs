@@ -81,19 +81,34 @@ impl DurableDirectories {
         known.insert(hash);
     }
 
-    /// Brings the names in a directory to stable storage, and its own name and those of the
-    /// directories above it where they may not be there yet.
-    pub(super) fn settle(&self, disk: &dyn Disk, directory: &Path) -> io::Result<()> {
-        disk.sync_directory(directory)?;
-        let mut below = directory;
-        while let Some(above) = below.parent().filter(|_| below != self.root) {
-            let hash = self.hasher.hash_one(below);
-            let is_known = self.known().contains(&hash);
-            if !is_known {
-                disk.sync_directory(above)?;
-                self.remember(hash);
+    /// Brings the names in some directories to stable storage, and their own names and those of the
+    /// directories above them where they may not be there yet. Each is synced once.
+    pub(super) fn settle<'a>(
+        &self,
+        disk: &dyn Disk,
+        directories: impl IntoIterator<Item = &'a Path>,
+    ) -> io::Result<()> {
+        let mut synced: Vec<&Path> = Vec::new();
+        let mut sync = |directory: &'a Path| {
+            if synced.contains(&directory) {
+                return Ok(());
             }
-            below = above;
+            disk.sync_directory(directory)?;
+            synced.push(directory);
+            Ok::<_, io::Error>(())
+        };
+        for directory in directories {
+            sync(directory)?;
+            let mut below = directory;
+            while let Some(above) = below.parent().filter(|_| below != self.root) {
+                let hash = self.hasher.hash_one(below);
+                let is_known = self.known().contains(&hash);
+                if !is_known {
+                    sync(above)?;
+                    self.remember(hash);
+                }
+                below = above;
+            }
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ use futures_util::StreamExt;
 use super::disk::{Disk, RealDisk};
 use super::*;
 use crate::limits::{STREAM_BUFFERS, STREAM_PIECE_BYTES};
-use crate::{EntryKind, StorageError};
+use crate::{Change, EntryKind, StorageError};
 
 mod durability;
 mod sharing;

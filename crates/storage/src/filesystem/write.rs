@@ -42,16 +42,38 @@ pub(super) fn publish(volume: &Volume, from: &StoragePath, to: &StoragePath) -> 
     let _kept = volume.parents.keep(directory);
     let failed = |error| StorageError::from_write("publish", to, error);
     volume.disk.sync_file(&source, &source_path).map_err(failed)?;
+    if move_into_place(volume, from, &source_path, to, &target)? == Moved::Renamed {
+        volume.durable.settle(&*volume.disk, [directory]).map_err(failed)?;
+        volume.durable.remember_file(&target, &metadata);
+    }
+    Ok(())
+}
+
+/// How a file came to its final path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Moved {
+    /// By another name; the name is still to be brought to stable storage.
+    Renamed,
+    /// As a copy, which is durable, since the two paths lie on different disks.
+    Copied,
+}
+
+/// Moves a synced file to its final path, making the directories above it.
+pub(super) fn move_into_place(
+    volume: &Volume,
+    from: &StoragePath,
+    source_path: &Path,
+    to: &StoragePath,
+    target: &Path,
+) -> Result<Moved> {
+    let directory = parent_of("publish", to, target)?;
+    let failed = |error| StorageError::from_write("publish", to, error);
     for round in 0..PARENT_RETRIES {
-        match volume.disk.rename(&source_path, &target) {
-            Ok(()) => {
-                volume.durable.settle(&*volume.disk, directory).map_err(failed)?;
-                volume.durable.remember_file(&target, &metadata);
-                return Ok(());
-            }
+        match volume.disk.rename(source_path, target) {
+            Ok(()) => return Ok(Moved::Renamed),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 // Either another request has published it, or the directory isn't there.
-                if !fs::exists(&source_path).map_err(failed)? {
+                if !fs::exists(source_path).map_err(failed)? {
                     return Err(volume.read_error("publish", from, error));
                 }
                 volume.make_directories(directory, round).map_err(failed)?;
@@ -59,11 +81,12 @@ pub(super) fn publish(volume: &Volume, from: &StoragePath, to: &StoragePath) -> 
             Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
                 // One of the two lies behind a symbolic link to another disk.
                 let mut copy = |file: &mut File| {
-                    let mut reader = File::open(&source_path)?;
+                    let mut reader = File::open(source_path)?;
                     io::copy(&mut reader, file).map(drop)
                 };
-                replace(volume, &target, directory, &mut copy, Sync::Now).map_err(failed)?;
-                return fs::remove_file(&source_path).map_err(failed);
+                replace(volume, target, directory, &mut copy, Sync::Now).map_err(failed)?;
+                fs::remove_file(source_path).map_err(failed)?;
+                return Ok(Moved::Copied);
             }
             Err(error) => return Err(failed(error)),
         }
@@ -82,7 +105,7 @@ pub(super) fn settle(volume: &Volume, path: &StoragePath) -> Result<()> {
     }
     let failed = |error| StorageError::from_write("sync", path, error);
     volume.disk.sync_file(&file, &located).map_err(failed)?;
-    volume.durable.settle(&*volume.disk, directory).map_err(failed)?;
+    volume.durable.settle(&*volume.disk, [directory]).map_err(failed)?;
     volume.durable.remember_file(&located, &metadata);
     Ok(())
 }
@@ -95,23 +118,18 @@ fn replace(
     write: &mut dyn FnMut(&mut File) -> io::Result<()>,
     sync: Sync,
 ) -> io::Result<()> {
-    let temporary = temporary_beside(target);
     for round in 0..PARENT_RETRIES {
-        // 0666 & ~umask, as Distribution makes them, so that either can take over.
-        let renamed = OpenOptions::new().write(true).create_new(true).open(&temporary).and_then(
-            |mut file| {
-                write(&mut file)?;
-                if sync == Sync::Now {
-                    volume.disk.sync_file(&file, &temporary)?;
-                }
-                volume.disk.rename(&temporary, target)?;
-                file.metadata()
-            },
-        );
+        let renamed = Temporary::write(target, write).and_then(|(file, mut temporary)| {
+            if sync == Sync::Now {
+                volume.disk.sync_file(&file, temporary.path())?;
+            }
+            temporary.rename(volume, target)?;
+            file.metadata()
+        });
         match renamed {
             Ok(_) if sync == Sync::Later => return Ok(()),
             Ok(metadata) => {
-                volume.durable.settle(&*volume.disk, directory)?;
+                volume.durable.settle(&*volume.disk, [directory])?;
                 volume.durable.remember_file(target, &metadata);
                 return Ok(());
             }
@@ -119,14 +137,66 @@ fn replace(
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 volume.make_directories(directory, round)?;
             }
-            Err(error) => {
-                // What stays in spite of this is skipped by listings.
-                fs::remove_file(&temporary).ok();
-                return Err(error);
-            }
+            Err(error) => return Err(error),
         }
     }
     Err(parents_vanish())
+}
+
+/// Writes the content of a file beside its target, making the directories above it.
+pub(super) fn temporary(
+    volume: &Volume,
+    target: &Path,
+    directory: &Path,
+    content: &Bytes,
+) -> io::Result<(File, Temporary)> {
+    for round in 0..PARENT_RETRIES {
+        match Temporary::write(target, &mut |file| file.write_all(content)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                volume.make_directories(directory, round)?;
+            }
+            written => return written,
+        }
+    }
+    Err(parents_vanish())
+}
+
+/// A file beside its target, removed unless it gets the target's name. What stays in spite of
+/// this, after a crash, is skipped by listings.
+pub(super) struct Temporary(Option<PathBuf>);
+
+impl Temporary {
+    fn write(
+        target: &Path,
+        write: &mut dyn FnMut(&mut File) -> io::Result<()>,
+    ) -> io::Result<(File, Self)> {
+        let path = temporary_beside(target);
+        // 0666 & ~umask, as Distribution makes them, so that either can take over.
+        let mut file = OpenOptions::new().write(true).create_new(true).open(&path)?;
+        let temporary = Self(Some(path));
+        write(&mut file)?;
+        Ok((file, temporary))
+    }
+
+    /// Where it is; nowhere once it has its name.
+    pub(super) fn path(&self) -> &Path {
+        self.0.as_deref().unwrap_or(Path::new(""))
+    }
+
+    /// Gives it the target's name.
+    pub(super) fn rename(&mut self, volume: &Volume, target: &Path) -> io::Result<()> {
+        volume.disk.rename(self.path(), target)?;
+        self.0 = None;
+        Ok(())
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        if let Some(path) = &self.0 {
+            fs::remove_file(path).ok();
+        }
+    }
 }
 
 /// `<path>.<uuid>.tmp`, the name that Distribution 3.1 knows as well.
@@ -136,7 +206,7 @@ fn temporary_beside(target: &Path) -> PathBuf {
     name.into()
 }
 
-fn parent_of<'a>(
+pub(super) fn parent_of<'a>(
     operation: &'static str,
     path: &StoragePath,
     located: &'a Path,

@@ -1,6 +1,6 @@
 //! What an operation is called and how it ended.
 
-use crate::{Result, StorageError};
+use crate::{Change, Result, StorageError};
 
 /// An operation, by the name that Distribution's metrics and traces have for it, where they have
 /// one.
@@ -57,6 +57,15 @@ impl Action {
         Self::DeleteEmpty,
         Self::ListingVersion,
     ];
+
+    /// What a change of [`Driver::apply`](crate::Driver::apply) counts as.
+    pub(super) const fn of(change: &Change) -> Self {
+        match change {
+            Change::Put { .. } => Self::PutContent,
+            Change::Publish { .. } => Self::Move,
+            Change::Discard { .. } => Self::Delete,
+        }
+    }
 
     /// Its name, as metrics and traces show it.
     #[must_use]

@@ -99,6 +99,17 @@ async fn every_operation_is_told_of() {
         ]
     );
 
+    let put = Change::Put { path: file.clone(), content: Bytes::from_static(b"abc") };
+    let publish = Change::Publish { from: path("/nothing"), to: path("/b/other") };
+    let discard = Change::Discard { path: path("/a") };
+    driver.apply(vec![vec![put.clone()], vec![discard.clone()]]).await.unwrap();
+    assert_eq!(told.take(), [(Action::PutContent, Outcome::Done), (Action::Delete, Outcome::Done)]);
+    driver.apply(vec![vec![put, publish]]).await.unwrap_err();
+    assert_eq!(
+        told.take(),
+        [(Action::PutContent, Outcome::Absent), (Action::Move, Outcome::Absent)]
+    );
+
     driver.put_unsynced(&file, Bytes::new()).await.unwrap();
     driver.settle(&file).await.unwrap();
     driver.open(&file).await.unwrap();

@@ -155,6 +155,125 @@ async fn publish_syncs_content_then_names_then_new_directories() {
     );
 }
 
+fn put(at: &str, content: &'static str) -> Change {
+    Change::Put { path: path(at), content: Bytes::from_static(content.as_bytes()) }
+}
+
+fn publish(from: &str, to: &str) -> Change {
+    Change::Publish { from: path(from), to: path(to) }
+}
+
+/// All contents are synced before anything is visible, and no directory is synced twice.
+#[tokio::test]
+async fn changes_share_their_syncs() {
+    let directory = tempfile::tempdir().unwrap();
+    let (driver, disk) = watched(directory.path(), None);
+    drop(driver.append(&path("/u/data")).await.unwrap());
+    disk.take();
+    driver
+        .apply(vec![
+            vec![publish("/u/data", "/b/data"), put("/r/link", "x"), put("/r/other", "xy")],
+            vec![put("/t/current", "xyz")],
+            vec![Change::Discard { path: path("/u") }],
+        ])
+        .await
+        .unwrap();
+    assert_eq!(
+        disk.take(),
+        [
+            "mkdir r",
+            "mkdir t",
+            "sync(0) u/data",
+            "sync(1) r/link.tmp",
+            "sync(2) r/other.tmp",
+            "sync(3) t/current.tmp",
+            "mkdir b",
+            "rename u/data b/data",
+            "rename r/link.tmp r/link",
+            "rename r/other.tmp r/other",
+            "rename t/current.tmp t/current",
+            "sync b",
+            "sync .",
+            "sync r",
+            "sync t",
+        ]
+    );
+    assert!(!directory.path().join("u").exists());
+    // What is there already costs nothing at all once it is known to be durable.
+    driver.apply(vec![vec![put("/r/link", "x"), put("/t/current", "xyz")]]).await.unwrap();
+    assert_eq!(disk.take(), [""; 0]);
+    // What others have written is synced before anybody is told of it.
+    fs::write(directory.path().join("r/new"), "new").unwrap();
+    driver.apply(vec![vec![put("/r/new", "new")]]).await.unwrap();
+    assert_eq!(disk.take(), ["sync(3) r/new", "sync r"]);
+}
+
+/// Losing the power in between must not take away what was there before.
+#[tokio::test]
+async fn nothing_is_replaced_before_the_stages_before_are_durable() {
+    let directory = tempfile::tempdir().unwrap();
+    let (driver, disk) = watched(directory.path(), None);
+    driver.put(&path("/t/current"), Bytes::from_static(b"old")).await.unwrap();
+    disk.take();
+    let stages = vec![vec![put("/b/data", "x")], vec![put("/t/current", "new")]];
+    driver.apply(stages).await.unwrap();
+    assert_eq!(
+        disk.take(),
+        [
+            "mkdir b",
+            "sync(1) b/data.tmp",
+            "sync(3) t/current.tmp",
+            "rename b/data.tmp b/data",
+            "sync b",
+            "sync .",
+            "rename t/current.tmp t/current",
+            "sync t",
+        ]
+    );
+}
+
+/// Wherever the changes stop, each was made as a whole or not at all, in their order, and they can
+/// be made again.
+#[tokio::test]
+async fn changes_that_crash_are_whole_and_in_order() {
+    let stages = || {
+        vec![
+            vec![publish("/u/data", "/b/data"), put("/r/link", "link")],
+            vec![put("/t/current", "new")],
+            vec![Change::Discard { path: path("/u") }],
+        ]
+    };
+    let mut finished = false;
+    for crash_at in 0..20 {
+        let directory = tempfile::tempdir().unwrap();
+        let setup = open_at(directory.path());
+        setup.put(&path("/u/data"), Bytes::from_static(b"content")).await.unwrap();
+        setup.put(&path("/t/current"), Bytes::from_static(b"old")).await.unwrap();
+        let (driver, _disk) = watched(directory.path(), Some(crash_at));
+        let result = driver.apply(stages()).await;
+        let after = open_at(directory.path());
+        let read = async |at: &str| after.get(&path(at), 100).await.ok();
+        let published = read("/b/data").await;
+        assert_eq!(read("/u/data").await.is_none(), published.is_some(), "crash at {crash_at}");
+        let linked = read("/r/link").await;
+        assert!(linked.is_none() || published.is_some());
+        let current = read("/t/current").await.unwrap();
+        assert!(current == "old" || (current == "new" && linked.is_some()), "{current:?}");
+        for directory in ["/b", "/r", "/t"] {
+            if let Ok(listing) = after.list(&path(directory)).await {
+                assert!(listing.entries.len() <= 1, "{:?}", listing.entries);
+            }
+        }
+        if result.is_ok() {
+            assert_eq!((published.unwrap(), current), ("content".into(), "new".into()));
+            finished = true;
+        } else if published.is_none() {
+            after.apply(stages()).await.unwrap();
+        }
+    }
+    assert!(finished, "it always crashed: the sweep is too short");
+}
+
 /// A directory may have been made by someone who has not synced it yet, or never will: a request
 /// that is still at work, or a process that was killed.
 #[tokio::test]
