@@ -102,8 +102,9 @@ impl Registry {
             None => return Ok(started.into()),
         };
         match data {
-            Ok(stat) => Ok(stat.modified.max(started.into())),
-            Err(StorageError::NotFound { .. }) => Ok(started.into()),
+            // The empty file was made with the upload.
+            Ok(stat) if stat.size_bytes > 0 => Ok(stat.modified.max(started.into())),
+            Ok(_) | Err(StorageError::NotFound { .. }) => Ok(started.into()),
             Err(error) => Err(error),
         }
     }

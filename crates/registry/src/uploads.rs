@@ -52,8 +52,12 @@ impl Registry {
         let id = UploadId::random();
         let started_at = now_in_seconds();
         let text = started_at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-        // Not synced: until the blob is committed, nothing was promised.
-        self.driver.put_unsynced(&layout::upload_started_at(name, &id), Bytes::from(text)).await?;
+        // Not synced: until the blob is committed, nothing was promised. The empty data saves the
+        // first chunk from having to make it.
+        let note = |path, content| Change::Note { path, content };
+        let started = note(layout::upload_started_at(name, &id), Bytes::from(text));
+        let data = note(layout::upload_data(name, &id), Bytes::new());
+        self.driver.apply(vec![vec![started, data]]).await?;
         self.hash_states.store(&id, HashState::new(algorithm));
         Ok(UploadStatus { id, size_bytes: 0, started_at })
     }

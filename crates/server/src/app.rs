@@ -21,6 +21,7 @@ use crate::access_log::AccessLog;
 use crate::body::RequestBody;
 use crate::error::{ApiError, LoggedError};
 use crate::exchange::{Call, Peer, Record};
+use crate::finishing::Finishing;
 use crate::health::Health;
 use crate::metrics::Metrics;
 use crate::options::ServerOptions;
@@ -267,23 +268,18 @@ fn is_write(method: &Method) -> bool {
 }
 
 /// Runs the handler. A panic is the end of its request and of nothing else. A request that changes
-/// something runs in a task of its own, so that it is never cut off between two steps because its
-/// client went away.
+/// something is never cut off between two steps because its client went away.
 async fn run(call: &Arc<Call>, body: RequestBody) -> Result<Response, ApiError> {
     let finished = if is_write(&call.parts.method) {
-        let call = Arc::clone(call);
-        let tracker = call.app.writes.clone();
-        let span = call.span.clone();
-        let handler = async move { handlers::dispatch(&call, body).await };
-        let task = tracker.spawn(handler.instrument(span));
-        task.await.map_err(|error| error.is_panic())
+        let (for_handler, span) = (Arc::clone(call), call.span.clone());
+        let handler = async move { handlers::dispatch(&for_handler, body).await };
+        Finishing::new(&call.app.writes, handler.instrument(span)).await
     } else {
-        let handler = AssertUnwindSafe(handlers::dispatch(call, body));
-        handler.catch_unwind().await.map_err(|_| true)
+        AssertUnwindSafe(handlers::dispatch(call, body)).catch_unwind().await
     };
-    finished.unwrap_or_else(|panicked| {
-        let reason = if panicked { "the handler panicked" } else { "the server is shutting down" };
-        Err(ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Unknown).detail(reason))
+    finished.unwrap_or_else(|_| {
+        Err(ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Unknown)
+            .detail("the handler panicked"))
     })
 }
 

@@ -18,6 +18,7 @@ mod debug;
 mod error;
 mod events;
 mod exchange;
+mod finishing;
 mod forwarded;
 mod handlers;
 mod head;

@@ -134,6 +134,13 @@ pub enum Change {
         /// What shall be in it.
         content: Bytes,
     },
+    /// [`Driver::put_unsynced`].
+    Note {
+        /// The file.
+        path: StoragePath,
+        /// What shall be in it.
+        content: Bytes,
+    },
     /// [`Driver::publish`], unless there is a file of the same size at the target: then that is
     /// settled, and nothing is moved. For targets that are named by their content.
     Publish {
@@ -155,9 +162,10 @@ impl Change {
     #[must_use]
     pub const fn path(&self) -> &StoragePath {
         match self {
-            Self::Put { path, .. } | Self::Publish { to: path, .. } | Self::Discard { path } => {
-                path
-            }
+            Self::Put { path, .. }
+            | Self::Note { path, .. }
+            | Self::Publish { to: path, .. }
+            | Self::Discard { path } => path,
         }
     }
 }
@@ -173,6 +181,7 @@ async fn apply_one<D: Driver + ?Sized>(driver: &D, change: Change) -> Result<()>
             }
             driver.put(&path, content).await
         }
+        Change::Note { path, content } => driver.put_unsynced(&path, content).await,
         Change::Publish { from, to } => {
             let size_bytes = driver.stat(&from).await?.size_bytes;
             match driver.stat(&to).await {

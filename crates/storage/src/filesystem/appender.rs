@@ -4,7 +4,7 @@
 //! volume, other hosts included where the network filesystem carries it. A table in memory keeps
 //! out other requests of this process where a filesystem knows no `flock`.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io::{self, IoSlice};
 use std::num::NonZeroU64;
 use std::os::unix::fs::MetadataExt;
@@ -18,6 +18,7 @@ use rustix::io::Errno;
 use tokio::sync::Mutex;
 
 use super::close::leave_last_close_to_the_pool;
+use super::inline;
 use super::retries::parents_vanish;
 use super::volume::Volume;
 use super::writers::Claim;
@@ -59,15 +60,42 @@ pub(super) struct FileAppender {
 }
 
 pub(super) async fn open(volume: &Arc<Volume>, path: &StoragePath) -> Result<FileAppender> {
-    let at = path.clone();
-    let (locked, size_bytes) =
-        volume.blocking(OPERATION, path, move |volume| lock(volume, &at)).await?;
+    let (locked, size_bytes) = match lock_inline(volume, path)? {
+        Some(locked) => locked,
+        None => {
+            let at = path.clone();
+            volume.blocking(OPERATION, path, move |volume| lock(volume, &at)).await?
+        }
+    };
     Ok(FileAppender {
         path: path.clone(),
         volume: Arc::clone(volume),
         locked: Arc::new(Mutex::new(locked)),
         size_bytes: Arc::new(size_bytes.into()),
     })
+}
+
+/// How files are opened for appending.
+const OPEN: OFlags =
+    OFlags::WRONLY.union(OFlags::CLOEXEC).union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
+
+/// Opens a file that is there and takes both locks, on the async worker; `None` where that might
+/// wait for the disk, and where anything is out of the ordinary.
+fn lock_inline(volume: &Volume, path: &StoragePath) -> Result<Option<(Locked, u64)>> {
+    let located = volume.locate(path);
+    let Ok(Some((file, metadata))) = volume.inline.open(&located, OPEN) else { return Ok(None) };
+    let taken = Locked::take(volume, path, file, &metadata, || {
+        match volume.inline.open(&located, inline::OPEN_PATH) {
+            Ok(Some((_, now))) => Ok(now),
+            Ok(None) => Err(io::ErrorKind::WouldBlock.into()),
+            Err(error) => Err(error),
+        }
+    });
+    match taken {
+        Err(error @ StorageError::Busy { .. }) => Err(error),
+        Err(_) => Ok(None),
+        Ok(taken) => Ok(taken),
+    }
 }
 
 /// Opens the file, making it when it is absent, and takes both locks. With the size.
@@ -77,10 +105,9 @@ fn lock(volume: &Volume, path: &StoragePath) -> Result<(Locked, u64)> {
     let directory = located.parent().filter(|_| !path.is_root());
     let directory = directory.ok_or_else(|| StorageError::root_is_fixed(OPERATION))?;
     let _kept = volume.parents.keep(directory);
-    let flags =
-        OFlags::WRONLY | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
     for round in 0..APPEND_RETRIES {
-        let file = match rustix::fs::open(&located, flags, Mode::from_raw_mode(0o666)) {
+        let opened = rustix::fs::open(&located, OPEN | OFlags::CREATE, Mode::from_raw_mode(0o666));
+        let file = match opened {
             Ok(descriptor) => File::from(descriptor),
             Err(Errno::NOENT) => {
                 volume.make_directories(directory, round).map_err(failed)?;
@@ -89,6 +116,25 @@ fn lock(volume: &Volume, path: &StoragePath) -> Result<(Locked, u64)> {
             Err(error) => return Err(failed(error.into())),
         };
         let metadata = file.metadata().map_err(failed)?;
+        let taken = Locked::take(volume, path, file, &metadata, || fs::metadata(&located))?;
+        if let Some(taken) = taken {
+            return Ok(taken);
+        }
+    }
+    Err(failed(parents_vanish()))
+}
+
+impl Locked {
+    /// Takes both locks of an open file, with its size. `None` when it is not the one at the path
+    /// any more, at which `look` looks.
+    fn take(
+        volume: &Volume,
+        path: &StoragePath,
+        file: File,
+        metadata: &Metadata,
+        look: impl FnOnce() -> io::Result<Metadata>,
+    ) -> Result<Option<(Self, u64)>> {
+        let failed = |source| StorageError::from_write(OPERATION, path, source);
         if !metadata.is_file() {
             return Err(failed(io::Error::other("it is not a regular file")));
         }
@@ -103,18 +149,16 @@ fn lock(volume: &Volume, path: &StoragePath) -> Result<(Locked, u64)> {
             Err(error) => return Err(failed(error.into())),
         }
         // Deleted, replaced or published between opening and locking?
-        let is_same = match fs::metadata(&located) {
-            Ok(now) => (now.dev(), now.ino()) == identity,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+        match look() {
+            Ok(now) if (now.dev(), now.ino()) == identity => {}
+            Ok(_) => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(failed(error)),
-        };
-        if is_same {
-            let size_bytes = file.metadata().map_err(failed)?.len();
-            let locked = Locked { file, _claim: claim, written_back: size_bytes, is_new: true };
-            return Ok((locked, size_bytes));
         }
+        let size_bytes = file.metadata().map_err(failed)?.len();
+        let locked = Self { file, _claim: claim, written_back: size_bytes, is_new: true };
+        Ok(Some((locked, size_bytes)))
     }
-    Err(failed(parents_vanish()))
 }
 
 impl FileAppender {

@@ -106,6 +106,7 @@ impl<'a> Prepared<'a> {
         match change {
             Change::Put { content, .. } => prepared.put(volume, content)?,
             Change::Publish { from, .. } => prepared.publish(volume, from)?,
+            Change::Note { content, .. } => prepared.note(volume, content)?,
             Change::Discard { .. } => prepared.way = Way::Discard,
         }
         Ok(prepared)
@@ -123,6 +124,13 @@ impl<'a> Prepared<'a> {
         let (file, temporary) = written.map_err(|error| self.failed("write", error))?;
         self.file = Some(file);
         self.way = Way::Put(temporary);
+        Ok(())
+    }
+
+    fn note(&mut self, volume: &Volume, content: &Bytes) -> Result<()> {
+        self._kept = Some(volume.parents.keep(&self.directory));
+        let written = write::temporary(volume, &self.target, &self.directory, content);
+        self.way = Way::Put(written.map_err(|error| self.failed("write", error))?.1);
         Ok(())
     }
 
@@ -193,12 +201,18 @@ impl<'a> Prepared<'a> {
 
     fn make_visible(&mut self, volume: &Volume) -> Result<()> {
         match (&mut self.way, self.change) {
-            (Way::Put(temporary), Change::Put { path, content }) => {
+            (
+                Way::Put(temporary),
+                Change::Put { path, content } | Change::Note { path, content },
+            ) => {
                 match temporary.rename(volume, &self.target) {
                     // The directory was deleted with the file in it: once more from the start.
                     Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                        self.file = None;
-                        write::put(volume, path, content, write::Sync::Now)
+                        let sync = match self.file.take() {
+                            Some(_) => write::Sync::Now,
+                            None => write::Sync::Later,
+                        };
+                        write::put(volume, path, content, sync)
                     }
                     renamed => renamed.map_err(|error| self.failed("write", error)),
                 }

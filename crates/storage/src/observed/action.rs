@@ -62,6 +62,7 @@ impl Action {
     pub(super) const fn of(change: &Change) -> Self {
         match change {
             Change::Put { .. } => Self::PutContent,
+            Change::Note { .. } => Self::PutNote,
             Change::Publish { .. } => Self::Move,
             Change::Discard { .. } => Self::Delete,
         }
