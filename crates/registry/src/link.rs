@@ -60,5 +60,5 @@ pub(crate) fn changes(
 
 /// The writing of a link, without a newline as Distribution does.
 pub(crate) fn change(path: StoragePath, digest: &Digest) -> Change {
-    Change::Put { path, content: Bytes::from(digest.to_string()) }
+    Change::put(path, Bytes::from(digest.to_string()))
 }

@@ -159,8 +159,7 @@ impl Registry {
         self.check_manifest(name, &manifest).await?;
 
         // The data first and the tags last: a link never leads to what is not there.
-        let mut new =
-            vec![Change::Put { path: layout::blob_data(&canonical), content: content.clone() }];
+        let mut new = vec![Change::put(layout::blob_data(&canonical), content.clone())];
         new.extend(link::changes(&canonical, &digest, |d| layout::revision_link(name, d)));
         let index = |tag| link::change(layout::tag_index(name, tag, &digest), &digest);
         new.extend(tags.iter().map(index));

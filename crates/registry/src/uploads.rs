@@ -313,8 +313,11 @@ fn commit_changes(
         links.push(link::change(layout::alias(requested), canonical));
     }
     links.extend(link::changes(canonical, requested, |d| layout::layer_link(name, d)));
-    let remains = Change::Discard { path: layout::upload(name, id) };
-    vec![vec![data], links, vec![remains]]
+    // The upload has no further use for its start time.
+    if let Some(Change::Put { reuse, .. }) = links.first_mut() {
+        *reuse = Some(layout::upload_started_at(name, id));
+    }
+    vec![vec![data], links]
 }
 
 /// The present time as the layout keeps it.

@@ -133,6 +133,10 @@ pub enum Change {
         path: StoragePath,
         /// What shall be in it.
         content: Bytes,
+        /// A small file that is not needed any more, and may become this one: making files and
+        /// deleting them is a good part of what a small push costs. It is gone afterwards if
+        /// there was one, unless an error comes in between.
+        reuse: Option<StoragePath>,
     },
     /// [`Driver::put_unsynced`].
     Note {
@@ -143,29 +147,31 @@ pub enum Change {
     },
     /// [`Driver::publish`], unless there is a file of the same size at the target: then that is
     /// settled, and nothing is moved. For targets that are named by their content.
+    ///
+    /// The directory that the file lay in is gone afterwards, with whatever else was in it. That
+    /// it can't be deleted is only logged.
     Publish {
         /// The finished file.
         from: StoragePath,
         /// Its final path.
         to: StoragePath,
     },
-    /// [`Driver::delete`] of what only costs space: that it is not there is no error, that it
-    /// can't be deleted is only logged.
-    Discard {
-        /// The file or directory.
-        path: StoragePath,
-    },
 }
 
 impl Change {
+    /// A [`Change::Put`] that reuses nothing.
+    #[must_use]
+    pub const fn put(path: StoragePath, content: Bytes) -> Self {
+        Self::Put { path, content, reuse: None }
+    }
+
     /// The path that it is about; for a publication, the final one.
     #[must_use]
     pub const fn path(&self) -> &StoragePath {
         match self {
-            Self::Put { path, .. }
-            | Self::Note { path, .. }
-            | Self::Publish { to: path, .. }
-            | Self::Discard { path } => path,
+            Self::Put { path, .. } | Self::Note { path, .. } | Self::Publish { to: path, .. } => {
+                path
+            }
         }
     }
 }
@@ -173,33 +179,42 @@ impl Change {
 /// Makes one change by the operations of a driver that has nothing better.
 async fn apply_one<D: Driver + ?Sized>(driver: &D, change: Change) -> Result<()> {
     match change {
-        Change::Put { path, content } => {
+        Change::Put { path, content, reuse } => {
             match driver.get(&path, content.len() as u64).await {
-                Ok(found) if found == content => return driver.settle(&path).await,
-                Ok(_) | Err(StorageError::NotFound { .. } | StorageError::TooLarge { .. }) => {}
+                Ok(found) if found == content => driver.settle(&path).await?,
+                Ok(_) | Err(StorageError::NotFound { .. } | StorageError::TooLarge { .. }) => {
+                    driver.put(&path, content).await?;
+                }
                 Err(error) => return Err(error),
             }
-            driver.put(&path, content).await
+            if let Some(reuse) = reuse {
+                delete_remains(driver, &reuse).await;
+            }
+            Ok(())
         }
         Change::Note { path, content } => driver.put_unsynced(&path, content).await,
         Change::Publish { from, to } => {
             let size_bytes = driver.stat(&from).await?.size_bytes;
             match driver.stat(&to).await {
                 Ok(stat) if stat.kind == EntryKind::File && stat.size_bytes == size_bytes => {
-                    return driver.settle(&to).await;
+                    driver.settle(&to).await?;
                 }
-                Ok(_) | Err(StorageError::NotFound { .. }) => {}
+                Ok(_) | Err(StorageError::NotFound { .. }) => driver.publish(&from, &to).await?,
                 Err(error) => return Err(error),
             }
-            driver.publish(&from, &to).await
-        }
-        Change::Discard { path } => {
-            match driver.delete(&path).await {
-                Ok(()) | Err(StorageError::NotFound { .. }) => {}
-                Err(error) => warn_of_remains(&path, &error),
+            if let Some(directory) = from.parent() {
+                delete_remains(driver, &directory).await;
             }
             Ok(())
         }
+    }
+}
+
+/// Deletes what only costs space, if it is there.
+async fn delete_remains<D: Driver + ?Sized>(driver: &D, path: &StoragePath) {
+    match driver.delete(path).await {
+        Ok(()) | Err(StorageError::NotFound { .. }) => {}
+        Err(error) => warn_of_remains(path, &error),
     }
 }
 

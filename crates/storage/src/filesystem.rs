@@ -27,6 +27,7 @@ mod directory;
 mod disk;
 mod durable;
 mod inline;
+mod moved;
 mod parents;
 mod read;
 mod retries;

@@ -211,22 +211,27 @@ pub async fn stat_tells_the_time(driver: Arc<dyn Driver>) {
 
 /// Changes made together are as those made one after the other.
 pub async fn changes_are_made_together(driver: Arc<dyn Driver>) {
-    let put = |at: &str, content: &'static str| Change::Put {
+    let text = |content: &'static str| Bytes::from_static(content.as_bytes());
+    let put = |at: &str, content| Change::put(path(at), text(content));
+    let put_into = |at: &str, content, reuse: &str| Change::Put {
         path: path(at),
-        content: Bytes::from_static(content.as_bytes()),
+        content: text(content),
+        reuse: Some(path(reuse)),
     };
-    let move_up = || Change::Publish { from: path("/up/data"), to: path("/blobs/data") };
-    let discard = || Change::Discard { path: path("/up") };
-    driver.put(&path("/tags/current"), Bytes::from_static(b"old")).await.unwrap();
+    let note = |at: &str, content| Change::Note { path: path(at), content: text(content) };
+    let publish = || Change::Publish { from: path("/up/data"), to: path("/blobs/x/data") };
+    driver.put(&path("/tags/current"), text("old")).await.unwrap();
     driver.put(&path("/up/data"), pattern(1000)).await.unwrap();
-    driver.put(&path("/up/note"), Bytes::new()).await.unwrap();
+    driver.apply(vec![vec![note("/up/note", "note"), note("/up/empty", "")]]).await.unwrap();
+    assert_eq!(driver.get(&path("/up/note"), 100).await.unwrap(), "note");
+    assert_eq!(driver.get(&path("/up/empty"), 100).await.unwrap(), "");
     let stages = vec![
-        vec![move_up(), put("/links/a", "a"), put("/links/empty", "")],
-        vec![put("/tags/current", "new"), put("/tags/other", "other")],
-        vec![discard(), discard()],
+        vec![publish(), put_into("/links/a", "a", "/up/note"), put("/links/empty", "")],
+        vec![put("/tags/current", "new"), put_into("/tags/other", "other", "/not/there")],
     ];
     driver.apply(stages).await.unwrap();
-    assert_eq!(read_whole(&driver, &path("/blobs/data")).await, pattern(1000));
+    assert_eq!(read_whole(&driver, &path("/blobs/x/data")).await, pattern(1000));
+    assert_eq!(driver.list(&path("/blobs/x")).await.unwrap().entries.len(), 1);
     for (at, content) in [
         ("/links/a", "a"),
         ("/links/empty", ""),
@@ -237,18 +242,21 @@ pub async fn changes_are_made_together(driver: Arc<dyn Driver>) {
     }
     assert!(driver.stat(&path("/up")).await.unwrap_err().is_not_found());
 
-    // What has the right size already is left where it is, and so is what comes for it.
+    // What has the right size already is left where it is, and what came for it goes.
     driver.put(&path("/up/data"), Bytes::from(vec![0; 1000])).await.unwrap();
-    driver.apply(vec![vec![move_up(), put("/links/a", "a")]]).await.unwrap();
-    assert_eq!(read_whole(&driver, &path("/blobs/data")).await, pattern(1000));
-    assert_eq!(driver.stat(&path("/up/data")).await.unwrap().size_bytes, 1000);
+    driver.put(&path("/up/note"), text("note")).await.unwrap();
+    let again = vec![vec![publish()], vec![put_into("/links/a", "a", "/up/note")]];
+    driver.apply(again).await.unwrap();
+    assert_eq!(read_whole(&driver, &path("/blobs/x/data")).await, pattern(1000));
+    assert!(driver.stat(&path("/up")).await.unwrap_err().is_not_found());
     // What has another size is replaced.
     driver.put(&path("/up/data"), pattern(500)).await.unwrap();
-    driver.apply(vec![vec![move_up(), put("/links/a", "other")]]).await.unwrap();
-    assert_eq!(read_whole(&driver, &path("/blobs/data")).await, pattern(500));
+    driver.apply(vec![vec![publish(), put("/links/a", "other")]]).await.unwrap();
+    assert_eq!(read_whole(&driver, &path("/blobs/x/data")).await, pattern(500));
     assert_eq!(driver.get(&path("/links/a"), 100).await.unwrap(), "other");
+    assert!(driver.stat(&path("/up")).await.unwrap_err().is_not_found());
     // Without a source there is nothing to move, and nothing at all is fine.
-    let error = driver.apply(vec![vec![move_up()]]).await.unwrap_err();
+    let error = driver.apply(vec![vec![publish()]]).await.unwrap_err();
     assert!(error.is_not_found(), "{error}");
     driver.apply(Vec::new()).await.unwrap();
 }

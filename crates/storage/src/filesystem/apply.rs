@@ -13,12 +13,11 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use rustix::fs::Advice;
 
-use super::directory;
 use super::inline;
+use super::moved;
 use super::parents::Kept;
 use super::volume::Volume;
 use super::write::{self, Temporary, parent_of};
-use crate::driver::warn_of_remains;
 use crate::{Change, Result, StorageError, StoragePath};
 
 pub(super) fn apply(volume: &Volume, stages: &[Vec<Change>]) -> Result<()> {
@@ -69,7 +68,7 @@ struct Prepared<'a> {
     target: PathBuf,
     directory: PathBuf,
     /// What is going to be in place; `None` when nothing has to be brought to stable storage: it
-    /// is known to be there, or it is a deletion.
+    /// is known to be there, or may be lost.
     file: Option<File>,
     way: Way,
     /// Whether something else lies at the target.
@@ -85,8 +84,6 @@ enum Way {
     Publish(PathBuf),
     /// It is there already.
     Settle,
-    /// What is at the path is deleted.
-    Discard,
 }
 
 impl<'a> Prepared<'a> {
@@ -104,33 +101,40 @@ impl<'a> Prepared<'a> {
             _kept: None,
         };
         match change {
-            Change::Put { content, .. } => prepared.put(volume, content)?,
+            Change::Put { content, reuse, .. } => prepared.put(volume, content, reuse.as_ref())?,
             Change::Publish { from, .. } => prepared.publish(volume, from)?,
-            Change::Note { content, .. } => prepared.note(volume, content)?,
-            Change::Discard { .. } => prepared.way = Way::Discard,
+            Change::Note { content, .. } => prepared.write(volume, content, None)?,
+        }
+        if let Change::Note { .. } = change {
+            prepared.file = None;
         }
         Ok(prepared)
     }
 
-    fn put(&mut self, volume: &Volume, content: &Bytes) -> Result<()> {
+    fn put(&mut self, volume: &Volume, content: &Bytes, reuse: Option<&StoragePath>) -> Result<()> {
         if let Some(mut there) = self.there()? {
             if self.holds(&mut there, content) {
                 return self.settle(volume, there);
             }
             self.replaces = true;
         }
+        self.write(volume, content, reuse)
+    }
+
+    /// Writes the content beside the target.
+    fn write(
+        &mut self,
+        volume: &Volume,
+        content: &Bytes,
+        reuse: Option<&StoragePath>,
+    ) -> Result<()> {
         self._kept = Some(volume.parents.keep(&self.directory));
-        let written = write::temporary(volume, &self.target, &self.directory, content);
+        let reuse = reuse.map(|path| volume.locate(path));
+        let written =
+            write::temporary(volume, &self.target, &self.directory, content, reuse.as_deref());
         let (file, temporary) = written.map_err(|error| self.failed("write", error))?;
         self.file = Some(file);
         self.way = Way::Put(temporary);
-        Ok(())
-    }
-
-    fn note(&mut self, volume: &Volume, content: &Bytes) -> Result<()> {
-        self._kept = Some(volume.parents.keep(&self.directory));
-        let written = write::temporary(volume, &self.target, &self.directory, content);
-        self.way = Way::Put(written.map_err(|error| self.failed("write", error))?.1);
         Ok(())
     }
 
@@ -194,7 +198,7 @@ impl<'a> Prepared<'a> {
         let called: &Path = match &self.way {
             Way::Put(temporary) => temporary.path(),
             Way::Publish(source) => source,
-            Way::Settle | Way::Discard => &self.target,
+            Way::Settle => &self.target,
         };
         volume.disk.sync_file(file, called).map_err(|error| self.failed("sync", error))
     }
@@ -203,7 +207,7 @@ impl<'a> Prepared<'a> {
         match (&mut self.way, self.change) {
             (
                 Way::Put(temporary),
-                Change::Put { path, content } | Change::Note { path, content },
+                Change::Put { path, content, .. } | Change::Note { path, content },
             ) => {
                 match temporary.rename(volume, &self.target) {
                     // The directory was deleted with the file in it: once more from the start.
@@ -218,18 +222,28 @@ impl<'a> Prepared<'a> {
                 }
             }
             (Way::Publish(source), Change::Publish { from, to }) => {
-                match write::move_into_place(volume, from, source, to, &self.target)? {
-                    // What was copied to another disk was synced there.
-                    write::Moved::Copied => self.file = None,
-                    write::Moved::Renamed => {}
+                let source_directory = parent_of("publish", from, source)?;
+                if moved::with_directory(volume, source, &self.target)
+                    .map_err(|error| StorageError::from_write("publish", to, error))?
+                {
+                    return Ok(());
                 }
+                // What was copied to another disk was synced there.
+                if write::move_into_place(volume, from, source, to, &self.target)?
+                    == write::Moved::Copied
+                {
+                    self.file = None;
+                }
+                moved::delete_remains(source_directory, from);
                 Ok(())
             }
-            (Way::Discard, Change::Discard { path }) => {
-                match directory::delete(volume, path) {
-                    Ok(()) | Err(StorageError::NotFound { .. }) => {}
-                    Err(error) => warn_of_remains(path, &error),
-                }
+            (Way::Settle, Change::Put { reuse: Some(remains), .. }) => {
+                moved::delete_remains(&volume.locate(remains), remains);
+                Ok(())
+            }
+            (Way::Settle, Change::Publish { from, .. }) => {
+                let source = volume.locate(from);
+                moved::delete_remains(parent_of("publish", from, &source)?, from);
                 Ok(())
             }
             _ => Ok(()),

@@ -50,11 +50,16 @@ impl DurableDirectories {
 
     fn make_one(&self, disk: &dyn Disk, directory: &Path) -> io::Result<()> {
         // Before it can be seen by others, so that they never take it for durable.
-        self.known().remove(&self.hasher.hash_one(directory));
+        self.forget_directory(directory);
         match disk.create_directory(directory) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
             result => result,
         }
+    }
+
+    /// Notes that the name of a directory is not, or no longer, known to be durable.
+    pub(super) fn forget_directory(&self, directory: &Path) {
+        self.known().remove(&self.hasher.hash_one(directory));
     }
 
     /// Whether this content is known to lie under this name on stable storage.

@@ -143,18 +143,30 @@ fn replace(
     Err(parents_vanish())
 }
 
-/// Writes the content of a file beside its target, making the directories above it.
+/// Writes the content of a file beside its target, making the directories above it; into a file
+/// that is not needed any more, if there is one.
 pub(super) fn temporary(
     volume: &Volume,
     target: &Path,
     directory: &Path,
     content: &Bytes,
+    reuse: Option<&Path>,
 ) -> io::Result<(File, Temporary)> {
+    let mut reuse = reuse;
     for round in 0..PARENT_RETRIES {
-        match Temporary::write(target, &mut |file| file.write_all(content)) {
+        let mut write = |file: &mut File| file.write_all(content);
+        let written = match reuse {
+            Some(origin) => Temporary::rewrite(origin, target, &mut write),
+            None => Temporary::write(target, &mut write),
+        };
+        match written {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                // Either the directory isn't there, or the file to be used isn't.
+                reuse = reuse.filter(|origin| fs::exists(origin).unwrap_or(false));
                 volume.make_directories(directory, round)?;
             }
+            // It lies on another disk, or is no file of ours.
+            Err(_) if reuse.is_some() => reuse = None,
             written => return written,
         }
     }
@@ -163,7 +175,12 @@ pub(super) fn temporary(
 
 /// A file beside its target, removed unless it gets the target's name. What stays in spite of
 /// this, after a crash, is skipped by listings.
-pub(super) struct Temporary(Option<PathBuf>);
+pub(super) struct Temporary {
+    path: PathBuf,
+    /// Where it goes back to instead of being removed.
+    origin: Option<PathBuf>,
+    has_its_name: bool,
+}
 
 impl Temporary {
     fn write(
@@ -173,28 +190,47 @@ impl Temporary {
         let path = temporary_beside(target);
         // 0666 & ~umask, as Distribution makes them, so that either can take over.
         let mut file = OpenOptions::new().write(true).create_new(true).open(&path)?;
-        let temporary = Self(Some(path));
+        let temporary = Self { path, origin: None, has_its_name: false };
         write(&mut file)?;
         Ok((file, temporary))
     }
 
-    /// Where it is; nowhere once it has its name.
+    /// Writes into a file that lies elsewhere.
+    fn rewrite(
+        origin: &Path,
+        target: &Path,
+        write: &mut dyn FnMut(&mut File) -> io::Result<()>,
+    ) -> io::Result<(File, Self)> {
+        if !fs::symlink_metadata(origin)?.is_file() {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        let path = temporary_beside(target);
+        fs::rename(origin, &path)?;
+        let temporary = Self { origin: Some(origin.to_owned()), path, has_its_name: false };
+        let mut file = OpenOptions::new().write(true).truncate(true).open(&temporary.path)?;
+        write(&mut file)?;
+        Ok((file, temporary))
+    }
+
+    /// Where it is until it has its name.
     pub(super) fn path(&self) -> &Path {
-        self.0.as_deref().unwrap_or(Path::new(""))
+        &self.path
     }
 
     /// Gives it the target's name.
     pub(super) fn rename(&mut self, volume: &Volume, target: &Path) -> io::Result<()> {
-        volume.disk.rename(self.path(), target)?;
-        self.0 = None;
+        volume.disk.rename(&self.path, target)?;
+        self.has_its_name = true;
         Ok(())
     }
 }
 
 impl Drop for Temporary {
     fn drop(&mut self) {
-        if let Some(path) = &self.0 {
-            fs::remove_file(path).ok();
+        match &self.origin {
+            _ if self.has_its_name => {}
+            Some(origin) => drop(fs::rename(&self.path, origin)),
+            None => drop(fs::remove_file(&self.path)),
         }
     }
 }

@@ -64,7 +64,6 @@ impl Action {
             Change::Put { .. } => Self::PutContent,
             Change::Note { .. } => Self::PutNote,
             Change::Publish { .. } => Self::Move,
-            Change::Discard { .. } => Self::Delete,
         }
     }
 

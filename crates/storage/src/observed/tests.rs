@@ -99,11 +99,14 @@ async fn every_operation_is_told_of() {
         ]
     );
 
-    let put = Change::Put { path: file.clone(), content: Bytes::from_static(b"abc") };
-    let publish = Change::Publish { from: path("/nothing"), to: path("/b/other") };
-    let discard = Change::Discard { path: path("/a") };
-    driver.apply(vec![vec![put.clone()], vec![discard.clone()]]).await.unwrap();
-    assert_eq!(told.take(), [(Action::PutContent, Outcome::Done), (Action::Delete, Outcome::Done)]);
+    let put = Change::put(file.clone(), Bytes::from_static(b"abc"));
+    let note = Change::Note { path: path("/a/note"), content: Bytes::new() };
+    let publish = Change::Publish { from: path("/nothing/data"), to: path("/b/other") };
+    driver.apply(vec![vec![put.clone()], vec![note]]).await.unwrap();
+    assert_eq!(
+        told.take(),
+        [(Action::PutContent, Outcome::Done), (Action::PutNote, Outcome::Done)]
+    );
     driver.apply(vec![vec![put, publish]]).await.unwrap_err();
     assert_eq!(
         told.take(),

@@ -156,7 +156,13 @@ async fn publish_syncs_content_then_names_then_new_directories() {
 }
 
 fn put(at: &str, content: &'static str) -> Change {
-    Change::Put { path: path(at), content: Bytes::from_static(content.as_bytes()) }
+    Change::put(path(at), Bytes::from_static(content.as_bytes()))
+}
+
+/// A put into what is left of another file.
+fn put_into(at: &str, content: &'static str, reuse: &str) -> Change {
+    let content = Bytes::from_static(content.as_bytes());
+    Change::Put { path: path(at), content, reuse: Some(path(reuse)) }
 }
 
 fn publish(from: &str, to: &str) -> Change {
@@ -169,12 +175,14 @@ async fn changes_share_their_syncs() {
     let directory = tempfile::tempdir().unwrap();
     let (driver, disk) = watched(directory.path(), None);
     drop(driver.append(&path("/u/data")).await.unwrap());
+    driver.put(&path("/u/note"), Bytes::new()).await.unwrap();
+    driver.put(&path("/u/rest"), Bytes::new()).await.unwrap();
+    let note = fs::metadata(directory.path().join("u/note")).unwrap().ino();
     disk.take();
     driver
         .apply(vec![
-            vec![publish("/u/data", "/b/data"), put("/r/link", "x"), put("/r/other", "xy")],
-            vec![put("/t/current", "xyz")],
-            vec![Change::Discard { path: path("/u") }],
+            vec![publish("/u/data", "/b/c/data"), put_into("/r/link", "x", "/u/note")],
+            vec![put("/r/other", "xy"), put("/t/current", "xyz")],
         ])
         .await
         .unwrap();
@@ -188,17 +196,22 @@ async fn changes_share_their_syncs() {
             "sync(2) r/other.tmp",
             "sync(3) t/current.tmp",
             "mkdir b",
-            "rename u/data b/data",
+            "rename u b/c",
             "rename r/link.tmp r/link",
             "rename r/other.tmp r/other",
             "rename t/current.tmp t/current",
+            "sync b/c",
             "sync b",
             "sync .",
             "sync r",
             "sync t",
         ]
     );
+    // The upload's directory is the blob's now, and its note a link.
     assert!(!directory.path().join("u").exists());
+    let moved: Vec<_> = fs::read_dir(directory.path().join("b/c")).unwrap().collect();
+    assert_eq!(moved.len(), 1, "{moved:?}");
+    assert_eq!(fs::metadata(directory.path().join("r/link")).unwrap().ino(), note);
     // What is there already costs nothing at all once it is known to be durable.
     driver.apply(vec![vec![put("/r/link", "x"), put("/t/current", "xyz")]]).await.unwrap();
     assert_eq!(disk.take(), [""; 0]);
@@ -238,9 +251,8 @@ async fn nothing_is_replaced_before_the_stages_before_are_durable() {
 async fn changes_that_crash_are_whole_and_in_order() {
     let stages = || {
         vec![
-            vec![publish("/u/data", "/b/data"), put("/r/link", "link")],
+            vec![publish("/u/data", "/b/c/data"), put_into("/r/link", "link", "/u/note")],
             vec![put("/t/current", "new")],
-            vec![Change::Discard { path: path("/u") }],
         ]
     };
     let mut finished = false;
@@ -248,18 +260,21 @@ async fn changes_that_crash_are_whole_and_in_order() {
         let directory = tempfile::tempdir().unwrap();
         let setup = open_at(directory.path());
         setup.put(&path("/u/data"), Bytes::from_static(b"content")).await.unwrap();
+        setup.put(&path("/u/note"), Bytes::from_static(b"a note")).await.unwrap();
         setup.put(&path("/t/current"), Bytes::from_static(b"old")).await.unwrap();
         let (driver, _disk) = watched(directory.path(), Some(crash_at));
         let result = driver.apply(stages()).await;
         let after = open_at(directory.path());
         let read = async |at: &str| after.get(&path(at), 100).await.ok();
-        let published = read("/b/data").await;
+        let published = read("/b/c/data").await;
         assert_eq!(read("/u/data").await.is_none(), published.is_some(), "crash at {crash_at}");
         let linked = read("/r/link").await;
         assert!(linked.is_none() || published.is_some());
         let current = read("/t/current").await.unwrap();
         assert!(current == "old" || (current == "new" && linked.is_some()), "{current:?}");
-        for directory in ["/b", "/r", "/t"] {
+        // Of an upload that is still there, the note is there too, whatever it says.
+        assert_eq!(read("/u/note").await.is_some(), published.is_none(), "crash at {crash_at}");
+        for directory in ["/b/c", "/r", "/t"] {
             if let Ok(listing) = after.list(&path(directory)).await {
                 assert!(listing.entries.len() <= 1, "{:?}", listing.entries);
             }
