@@ -11,23 +11,25 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 
-from . import memory, process, servers
+from . import hashing, servers
 from .cases import all_cases
 from .fill import Store
-from .http1 import WrongAnswer
+from .outcome import NotMeasured
+from .prepare import Preparations
 from .report import Report
+from .rounds import Run, say
 from .sizes import FULL, QUICK
 
-# Not measured round by round: resident memory, and the time from exec to the first answer.
-STAGES = ("memory", "start")
+# Not measured round by round: resident memory, the time from exec to the first answer, and zot's own benchmark.
+STAGES = ("memory", "start", "zb")
+# The modes that servers are started in anew, after everything that one process of each is asked.
+LATER_MODES = ("tls", "link", "big")
+# Options that change one number of sizes.py.
+OTHER_SIZES = ("memory_clients", "mixed_clients", "tags", "repositories", "big_tags", "big_repositories")
 FREE_DISK_FACTOR = 1.5
-
-
-def say(text):
-    """Progress; the tables go to standard output."""
-    print(f"bench: {text}", file=sys.stderr, flush=True)
+# What a tag and a repository of the big store take: a block for each directory.
+BIG_TAG_BYTES, BIG_REPOSITORY_BYTES = 8 << 10, 24 << 10
 
 
 def arguments():
@@ -35,6 +37,7 @@ def arguments():
     parser = argparse.ArgumentParser(prog="bench/run", description="Compares registries in one run on one machine.")
     parser.add_argument("--quick", action="store_true", help="small sizes and one round: a smoke test")
     parser.add_argument("--only", action="append", metavar="CASE", help="this case only; may be repeated")
+    parser.add_argument("--zb", action="append_const", dest="only", const="zb", help="the same as --only zb")
     parser.add_argument("--list", action="store_true", help="name the cases and exit")
     parser.add_argument("--target", action="append", default=[], metavar="NAME=URL,PID",
                         help="also a registry that runs already, without authentication")
@@ -44,7 +47,7 @@ def arguments():
     parser.add_argument("--rounds", type=int, metavar="N", help="how often each case is measured")
     parser.add_argument("--data", metavar="DIR", help="where all servers keep their data (a new directory in it)")
     parser.add_argument("--out", metavar="DIR", help="where to write bench.md and bench.json")
-    for field in ("large_mib", "memory_clients", "tags", "repositories"):
+    for field in ("large_mib", "link_mib", *OTHER_SIZES):
         parser.add_argument("--" + field.replace("_", "-"), type=int, metavar="N")
     return parser.parse_args()
 
@@ -52,27 +55,30 @@ def arguments():
 def sizes_of(args):
     """The sizes of this run."""
     sizes = QUICK if args.quick else FULL
-    changes = {name: value for name in ("rounds", "memory_clients", "tags", "repositories")
+    changes = {name: value for name in ("rounds", *OTHER_SIZES)
                if (value := getattr(args, name)) is not None}
-    if args.large_mib is not None:
-        changes["large_bytes"] = args.large_mib << 20
+    for name in ("large", "link"):
+        if (mib := getattr(args, f"{name}_mib")) is not None:
+            changes[f"{name}_bytes"] = mib << 20
     return dataclasses.replace(sizes, **changes)
 
 
 def build_servers(args, work, report_missing):
     """The servers of this run, the one that is judged first."""
-    def program(name, path):
+    def program(name, path, kind=servers.Registry):
+        if name in args.without:
+            return
         binary = shutil.which(path)
         if binary:
-            found.append(servers.registry(name, os.path.abspath(binary), f"{work}/{name}"))
+            found.append(kind(name, os.path.abspath(binary), f"{work}/{name}"))
         else:
             report_missing(f"{name}: no program {path}")
 
     found = []
-    if "wharf" not in args.without:
-        program("wharf", os.environ.get("WHARF_BIN", "wharf"))
-    if "distribution" not in args.without:
-        program("distribution", os.environ.get("DISTRIBUTION_BIN", "docker-registry"))
+    program("wharf", os.environ.get("WHARF_BIN", "wharf"))
+    program("distribution", os.environ.get("DISTRIBUTION_BIN", "docker-registry"))
+    program("distribution3", os.environ.get("DISTRIBUTION3_BIN", "distribution3"))
+    program("zot", os.environ.get("ZOT_BIN", "zot"), servers.Zot)
     for text in args.program:
         program(*text.split("=", 1))
     for text in args.target:
@@ -106,128 +112,81 @@ def facts_of(sizes, work):
     }
 
 
-class Run:
-    """One run over all servers; a server that answers wrongly is reported and left out of that case."""
-
-    def __init__(self, found, store, report):
-        self.servers, self.store, self.report = found, store, report
-
-    def attempt(self, server, what, step):
-        """The step's result, or None when it failed; the failure is kept for the report."""
-        try:
-            return step()
-        except (WrongAnswer, RuntimeError, OSError, subprocess.TimeoutExpired) as error:
-            failure = f"{server.name}, {what}: {error}"
-            if failure not in self.report.failures:
-                self.report.failures.append(failure)
-                say(f"WRONG: {failure}")
-            return None
-
-    def start(self, cases, stages):
-        """Starts all, reads the idle memory and fills the stores."""
-        wanted = [case.key for case in cases] + stages
-        for server in list(self.servers):
-            def begin(server=server):
-                server.start()
-                if "memory" in stages:
-                    self.report.memory[server.name] = {"idle_kib": memory.idle_kib(server)}
-                if server.takes_pushes:
-                    say(f"filling {server.name}")
-                    self.store.fill(server, wanted)
-                if "get-large" in wanted:
-                    self.store.check_large(server, "bench/large", self.store.large_digest)
-                return True
-            if not self.attempt(server, "start and fill", begin):
-                self.servers.remove(server)
-
-    def measure(self, case):
-        """All rounds of a case: the servers take turns, and the next round begins with the next server."""
-        able = [server for server in self.servers if server.takes_pushes or not case.pushes]
-        for number in range(self.store.sizes.rounds):
-            shift = number % len(able) if able else 0
-            for server in able[shift:] + able[:shift]:
-                def once(server=server):
-                    process.wait_until_quiet(server.pid)
-                    return case.run(server, self.store)
-                sample = self.attempt(server, case.key, once)
-                if sample:
-                    sample.load_average = os.getloadavg()[0]
-                    self.report.add(case, server.name, sample)
-                    self._tell(case, server, number, sample)
-
-    @staticmethod
-    def _tell(case, server, number, sample):
-        if case.of_bytes:
-            text = f"{sample.megabytes_per_sec:,.0f} MB/s, {sample.cpu_secs_per_gigabyte:.2f} CPU s/GB"
-        else:
-            text = f"{sample.requests_per_sec:,.0f}/s, {sample.cpu_us_per_request:,.0f} CPU µs"
-        say(f"{case.key} round {number + 1} {server.name}: {text}; client CPU {sample.client_cpu_secs:.1f} s "
-            f"of {sample.wall_secs:.1f} s")
-
-    def finish(self, stages):
-        """Memory under pushes and after it all, and the starts, which end the processes measured so far."""
-        for server in self.servers:
-            if "memory" not in stages:
-                break
-            figures = self.report.memory[server.name]
-            if server.takes_pushes:
-                say(f"memory of {server.name}")
-                peak = self.attempt(server, "memory", lambda s=server: memory.under_pushes(s, self.store))
-                figures.update(peak or {})
-        if "memory" in stages:
-            time.sleep(memory.REST_SECS)
-        for server in self.servers:
-            if "memory" in stages:
-                after = self.attempt(server, "memory", lambda s=server: process.resident_kib(s.pid))
-                self.report.memory[server.name]["after_kib"] = after
-            if "start" in stages and isinstance(server, servers.Program):
-                millis = self.attempt(
-                    server, "start", lambda s=server: memory.start_millis(s, self.store.sizes.starts))
-                if millis:
-                    self.report.start[server.name] = millis
-
-
-def check_disk(work, sizes, stages):
+def check_disk(work, sizes, cases, stages):
     """Refuses a run that would fill the disk."""
-    blobs = 4 + max(sizes.push_clients, sizes.memory_clients if "memory" in stages else 0)
-    needed = int(blobs * sizes.large_bytes * FREE_DISK_FACTOR)
+    keys = {case.key for case in cases}
+    at_once = [sizes.push_clients]
+    at_once += [sizes.contention_pushes] if "manifest-pushes" in keys else []
+    at_once += [sizes.memory_clients, sizes.mixed_clients] if "memory" in stages else []
+    needed = (6 + max(at_once)) * sizes.large_bytes
+    if keys & {"tags-big", "catalog-big"}:
+        needed += sizes.big_tags * BIG_TAG_BYTES + sizes.big_repositories * BIG_REPOSITORY_BYTES
+    needed = int(needed * FREE_DISK_FACTOR)
     free = shutil.disk_usage(work).free
     if free < needed:
         sys.exit(f"bench: {needed >> 20} MiB of disk are needed in {work} and {free >> 20} MiB are free; "
-                 "use --data DIR, --large-mib or --memory-clients")
+                 "use --data DIR, --large-mib, --memory-clients, --mixed-clients, --big-tags or --big-repositories")
 
 
-def run(args, work):
-    """Everything; gives the process's exit code."""
-    sizes = sizes_of(args)
+def choose(args, sizes):
+    """The cases and the stages that are wanted."""
     cases = all_cases(sizes)
     known = [case.key for case in cases] + list(STAGES)
     wanted = args.only or known
     if unknown := [key for key in wanted if key not in known]:
         sys.exit(f"bench: no case {', '.join(unknown)}; there are {', '.join(known)}")
-    cases = [case for case in cases if case.key in wanted]
-    stages = [stage for stage in STAGES if stage in wanted]
-    check_disk(work, sizes, stages)
+    return [case for case in cases if case.key in wanted], [stage for stage in STAGES if stage in wanted]
+
+
+def run(args, work):
+    """Everything; gives the process's exit code."""
+    sizes = sizes_of(args)
+    cases, stages = choose(args, sizes)
+    check_disk(work, sizes, cases, stages)
     report = Report(facts_of(sizes, work), [], "distribution")
     found = build_servers(args, work, report.not_run.append)
     if not found:
         sys.exit("bench: no server to measure: " + "; ".join(report.not_run))
     report.names = [server.name for server in found]
     report.facts["versions"] = {server.name: server.version for server in found}
+    if any(case.key == "push-large" for case in cases):
+        hash_alone(report, sizes)
     say(f"preparing blobs in {work}")
     store = Store(work, sizes)
     store.write_files(f"{work}/files")
-    todo = Run(list(found), store, report)
+    preparations = Preparations(store, report, say)
+    todo = Run(list(found), store, report, preparations)
     try:
-        todo.start(cases, stages)
-        for case in cases:
-            todo.measure(case)
-        todo.finish(stages)
+        measure(todo, cases, stages)
     finally:
         for server in found:
             server.stop()
+        preparations.undo()
     write(args.out, report)
     return 1 if report.failures else 0
+
+
+def hash_alone(report, sizes):
+    """The limit that a push is held against, while nothing else runs."""
+    try:
+        report.facts["openssl_sha256_mb_per_sec"] = hashing.openssl_megabytes_per_sec(sizes.openssl_secs)
+    except (NotMeasured, OSError, subprocess.SubprocessError) as reason:
+        report.not_run.append(f"SHA-256 alone: {reason}")
+
+
+def measure(todo, cases, stages):
+    """First what one process of each server is asked, then what they are started anew for."""
+    todo.start(cases, stages)
+    for case in (case for case in cases if case.mode == "plain"):
+        todo.measure(case)
+    todo.finish(stages)
+    if "zb" in stages:
+        todo.zb()
+    for mode in LATER_MODES:
+        of_mode = [case for case in cases if case.mode == mode]
+        if of_mode and todo.enter(mode, of_mode):
+            for case in of_mode:
+                todo.measure(case)
 
 
 def write(out, report):

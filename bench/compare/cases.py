@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Callable
 
-from . import crew, load, process, push
+from . import contention, crew, distance, load, process, push, referrers, secure
 from .content import ACCEPT, digest_of, new_manifest
 from .http1 import WrongAnswer
-from .sample import Sample, percentile
+from .sample import of_crew
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,12 @@ class Case:
     run: Callable
     # Blobs are told in MB/s and CPU seconds per GB, small things in requests per second and CPU µs each.
     of_bytes: bool = False
+    # Only for servers that take pushes.
     pushes: bool = False
+    # How the servers are started for it: modes.py.
+    mode: str = "plain"
+    # Fewer rounds than the rest, where one takes long and says all.
+    rounds: int | None = None
 
 
 def push_large(server, store, clients):
@@ -37,7 +42,7 @@ def push_large(server, store, clients):
     store.check_large(server, "bench/push-0", blobs[0][1])
     for number, (_, digest) in enumerate(blobs):
         server.forget_blob(f"bench/push-{number}", digest)
-    return _sample(outcome, clients, clients * store.large.size_bytes, cpu, outcome.results)
+    return of_crew(outcome, clients, clients * store.large.size_bytes, cpu, outcome.results)
 
 
 def push_small(server, store):
@@ -83,7 +88,7 @@ def _pushed(server, client, place, batches):
     connection.close()
     latencies = [latency for result in outcome.results for latency in result]
     size_bytes = sum(len(data) for batch in batches for data, _ in batch)
-    return _sample(outcome, len(latencies), size_bytes, cpu, latencies)
+    return of_crew(outcome, len(latencies), size_bytes, cpu, latencies)
 
 
 def get_large(server, store):
@@ -99,13 +104,7 @@ def get_large(server, store):
     outcome = crew.run(sizes.get_clients, client)
     cpu = process.cpu_secs(server.pid) - cpu
     latencies = [latency for result in outcome.results for latency in result]
-    return _sample(outcome, len(latencies), len(latencies) * store.large.size_bytes, cpu, latencies)
-
-
-def _sample(outcome, requests, size_bytes, cpu, latencies):
-    return Sample(
-        requests, size_bytes, outcome.wall_secs, cpu, outcome.client_cpu_secs,
-        percentile(latencies, 50), percentile(latencies, 99))
+    return of_crew(outcome, len(latencies), len(latencies) * store.large.size_bytes, cpu, latencies)
 
 
 def _requests(key):
@@ -116,6 +115,7 @@ def all_cases(sizes):
     """The rows of the table, in their order."""
     large, small = _size(sizes.large_bytes), _size(sizes.small_bytes)
     tags, page, clients = sizes.tags, sizes.page, sizes.push_clients
+    contention_pushes, cold_clients = sizes.contention_pushes, sizes.cold_clients
     return [
         Case("push-large", f"push one {large} blob", lambda s, t: push_large(s, t, 1), True, True),
         Case("push-large-many", f"push {clients} at once", lambda s, t: push_large(s, t, clients), True, True),
@@ -126,9 +126,30 @@ def all_cases(sizes):
         Case("manifest-tag", "GET manifest by tag", _requests("manifest-tag")),
         Case("manifest-digest", "GET manifest by digest", _requests("manifest-digest")),
         Case("manifest-head", "HEAD manifest by tag", _requests("manifest-head")),
+        Case("manifest-head-digest", "HEAD manifest by digest", _requests("manifest-head-digest")),
         Case("tags-page", f"tags?n={page} of {tags:,} (Distribution 2.8 answers all)", _requests("tags-page")),
         Case("catalog-page", f"catalog?n={page} of {sizes.repositories:,}", _requests("catalog-page")),
+        Case("referrers", f"referrers of a subject with {sizes.referrers:,}", referrers.measure, False, True),
+        Case("manifest-pushes", f"{contention_pushes} pushes of {large} at once; latency: GET manifest meanwhile",
+             contention.manifest_under_pushes, True, True),
+        Case("manifest-cold", f"GET {large} blob that is not in memory, {cold_clients} clients; latency: GET manifest "
+             "meanwhile", contention.manifest_under_cold_gets, True),
+        Case("tls-get-large", f"GET {large} blob over TLS 1.3, {sizes.get_clients} clients", secure.get_large, True,
+             mode="tls"),
+        *_over_the_link(_size(sizes.link_bytes)),
+        Case("tags-big", f"tags?n={page} in the middle of {sizes.big_tags:,}",
+             lambda s, t: t.big.measure_tags(s, t), mode="big"),
+        Case("catalog-big", f"catalog?n={page} in the middle of {sizes.big_repositories:,}",
+             lambda s, t: t.big.measure_catalog(s, t), mode="big"),
     ]
+
+
+def _over_the_link(size):
+    """By both protocols, one after the other."""
+    for verb, run, pushes in (("push", distance.push_blob, True), ("pull", distance.pull_blob, False)):
+        for name, version in (("HTTP/1.1", "--http1.1"), ("HTTP/2", "--http2")):
+            yield Case(f"link-{verb}-{version.removeprefix('--')}", f"{verb} {size}, {name} over TLS, 100 ms away",
+                       lambda s, t, run=run, version=version: run(s, t, version), True, pushes, "link", 1)
 
 
 def _size(size_bytes):

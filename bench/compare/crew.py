@@ -10,6 +10,11 @@ _context = multiprocessing.get_context("fork")
 CREW_LIMIT_SECS = 900
 
 
+def shared_int(value):
+    """A number that all members of a crew see and change; see multiprocessing.Value."""
+    return _context.Value("i", value)
+
+
 @dataclass
 class Outcome:
     """What a crew did: each member's own result, and what it took."""

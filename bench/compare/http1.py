@@ -24,12 +24,12 @@ class Response:
 
 
 class Connection:
-    """One keep-alive connection to a server given by its base URL (http only)."""
+    """One keep-alive connection to a server given by its base URL; https needs the SSLContext."""
 
-    def __init__(self, url):
+    def __init__(self, url, tls=None):
         parts = urlsplit(url)
-        if parts.scheme != "http":
-            raise ValueError(f"{url}: only http:// is measured")
+        if parts.scheme != ("https" if tls else "http"):
+            raise ValueError(f"{url}: not what is connected to {'with' if tls else 'without'} TLS")
         self.host = parts.netloc
         self._socket = socket.create_connection((parts.hostname, parts.port or 80), TIMEOUT_SECS)
         # A Python timeout would make the socket non-blocking, which sendfile and MSG_TRUNC do not want.
@@ -38,6 +38,9 @@ class Connection:
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._tls = tls is not None
+        if tls:
+            self._socket = tls.wrap_socket(self._socket, server_hostname=parts.hostname)
         self._rest = b""
 
     def close(self):
@@ -50,7 +53,11 @@ class Connection:
         return self._read_answer(method)
 
     def send_file(self, method, target, file, size_bytes, tail):
-        """Sends the first `size_bytes` of a file and then `tail`, without copying the file into this process."""
+        """Sends the first `size_bytes` of a file and then `tail`, without copying the file into this process.
+
+        Not with TLS, which the kernel knows nothing of.
+        """
+        assert not self._tls
         self._send_head(method, target, (("Content-Type", "application/octet-stream"),), size_bytes + len(tail))
         offset = 0
         while offset < size_bytes:
@@ -73,7 +80,7 @@ class Connection:
         self._rest = b""
         scratch = bytearray(READ_SIZE_BYTES)
         # On TCP, MSG_TRUNC drops what was received instead of copying it here.
-        flags = 0 if digest else socket.MSG_TRUNC
+        flags = 0 if digest or self._tls else socket.MSG_TRUNC
         while left > 0:
             got = self._socket.recv_into(scratch, min(left, READ_SIZE_BYTES), flags)
             if got == 0:

@@ -2,26 +2,31 @@
 
 import time
 
-from .content import OCI_MANIFEST
+from .content import CONFIG, OCI_MANIFEST, digest_of
 from .http1 import WrongAnswer, expect
 
 
-def _target(location, what):
+def target(location, what):
     """The path and query of a Location, which may be absolute."""
     if not location:
         raise WrongAnswer(f"{what}: no Location")
-    if location.startswith("http://"):
+    if location.startswith(("http://", "https://")):
         location = "/" + location.split("/", 3)[3]
     return location
 
 
-def _begin(connection, repository):
+def begin(connection, repository):
+    """Opens an upload session; gives its path and query."""
     answer = expect(connection.request("POST", f"/v2/{repository}/blobs/uploads/"), 202, "POST upload")
-    return _target(answer.headers.get("location"), "POST upload")
+    return target(answer.headers.get("location"), "POST upload")
 
 
-def _finish(connection, patched, digest):
-    location = _target(expect(patched, 202, "PATCH").headers.get("location"), "PATCH")
+def _finish_patched(connection, patched, digest):
+    finish(connection, target(expect(patched, 202, "PATCH").headers.get("location"), "PATCH"), digest)
+
+
+def finish(connection, location, digest):
+    """Ends an upload session with the digest of what was sent."""
     mark = "&" if "?" in location else "?"
     answer = connection.request("PUT", f"{location}{mark}digest={digest}")
     expect(answer, 201, "PUT blob", docker_content_digest=digest)
@@ -29,15 +34,21 @@ def _finish(connection, patched, digest):
 
 def large_blob(connection, repository, source, tail, digest, file):
     """Pushes one blob of a source whose file is open."""
-    session = _begin(connection, repository)
-    _finish(connection, connection.send_file("PATCH", session, file, source.shared_bytes, tail), digest)
+    session = begin(connection, repository)
+    _finish_patched(connection, connection.send_file("PATCH", session, file, source.shared_bytes, tail), digest)
 
 
 def small_blob(connection, repository, data, digest):
     """Pushes one blob that is in memory."""
-    session = _begin(connection, repository)
+    session = begin(connection, repository)
     headers = (("Content-Type", "application/octet-stream"),)
-    _finish(connection, connection.request("PATCH", session, headers, data), digest)
+    _finish_patched(connection, connection.request("PATCH", session, headers, data), digest)
+
+
+def image_blobs(connection, repository, layers):
+    """The config and the layers that a manifest needs in its repository before it may be PUT."""
+    for data in (CONFIG, *layers):
+        small_blob(connection, repository, data, digest_of(data))
 
 
 def manifest(connection, repository, reference, data, digest):

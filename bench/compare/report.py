@@ -2,12 +2,11 @@
 
 import json
 
+from . import targets
+from .report_numbers import Numbers
+from .sample import best
+
 MIB_KIB = 1024
-
-
-def best(samples):
-    """The round with the most throughput: on a machine with other work, noise only ever slows down."""
-    return max(samples, key=lambda sample: sample.requests / sample.wall_secs)
 
 
 class Report:
@@ -15,7 +14,8 @@ class Report:
 
     def __init__(self, facts, names, reference):
         self.facts, self.names, self.reference = facts, names, reference
-        self.cases, self.samples, self.memory, self.start, self.failures, self.not_run = [], {}, {}, {}, [], []
+        self.cases, self.samples, self.memory, self.start, self.zb = [], {}, {}, {}, {}
+        self.failures, self.not_run, self.notes = [], [], []
 
     def add(self, case, name, sample):
         """One round of one case on one server."""
@@ -29,11 +29,18 @@ class Report:
         parts = [f"{facts['date']}, {facts['cpu']}, {facts['cores']} cores, Linux {facts['kernel']}, "
                  f"data on {facts['filesystem']}; `{facts['command']}`; best of {facts['rounds']} rounds\n"]
         parts += [f"- {name}: {version}" for name, version in facts["versions"].items()]
+        if "openssl_sha256_mb_per_sec" in facts:
+            parts.append("- SHA-256 alone, by openssl speed in the same run: "
+                         f"{facts['openssl_sha256_mb_per_sec']:,.0f} MB/s")
+        parts += [f"- {note}" for note in self.notes]
         if self.cases:
             parts += self._table("throughput", self._throughput, "x", lambda mine, other: mine / other)
             parts += self._table("server CPU", self._cost, "/", lambda mine, other: other / mine)
             parts += self._table("latency p50 / p99, ms", self._latency, None, None)
         parts += self._memory_table()
+        parts += self._zb_table()
+        parts += targets.table(Numbers(self))
+        parts += [""] if self.not_run or self.failures else []
         parts += [f"- NOT MEASURED: {reason}" for reason in self.not_run]
         parts += [f"- WRONG: {failure}" for failure in self.failures]
         return "\n".join(parts) + "\n"
@@ -78,22 +85,33 @@ class Report:
             return []
         rows = ["", "| memory and start | " + " | ".join(self.names) + " |", "| --- |" + " ---: |" * len(self.names)]
         clients, size = self.facts["sizes"]["memory_clients"], self.facts["sizes"]["large_bytes"] >> 20
-        lines = [
-            ("resident, idle after the start", "idle_kib"),
-            ("resident, 12 s after the run", "after_kib"),
-            (f"peak while {clients} clients push {size} MiB each", "peak_kib"),
-        ]
-        for title, key in lines:
-            found = [self.memory.get(name, {}).get(key) for name in self.names]
-            if any(found):
-                rows.append(f"| {title} | " + " | ".join(_mib(value) if value else "" for value in found) + " |")
-        quarters = [self.memory.get(name, {}).get("quarters_kib") for name in self.names]
-        if any(quarters):
-            cells = [", ".join(f"{value / MIB_KIB:.0f}" for value in q) + " MiB" if q else "" for q in quarters]
-            rows.append("| highest in each quarter of that time | " + " | ".join(cells) + " |")
+        mixed = self.facts["sizes"]["mixed_clients"]
+        rows += self._memory_row("resident, idle after the start", "idle_kib", _mib)
+        rows += self._memory_row("resident, 12 s after the run", "after_kib", _mib)
+        rows += self._memory_row(f"peak while {clients} clients push {size} MiB each", "peak_kib", _mib)
+        rows += self._memory_row("highest in each quarter of that time", "quarters_kib", _mibs)
+        rows += self._memory_row(f"peak while {mixed} clients push and {mixed} pull {size} MiB", "mixed_peak_kib", _mib)
         if self.start:
             cells = [f"{self.start[name]:.0f} ms" if name in self.start else "" for name in self.names]
             rows.append("| exec to the first answered request | " + " | ".join(cells) + " |")
+        return rows
+
+    def _memory_row(self, title, key, form):
+        """One row, if any server has the figure."""
+        found = [self.memory.get(name, {}).get(key) for name in self.names]
+        if not any(found):
+            return []
+        return [f"| {title} | " + " | ".join(form(value) if value else "" for value in found) + " |"]
+
+    def _zb_table(self):
+        """zb's tests by their names; it counts a request that fails, but looks at no bytes."""
+        if not self.zb:
+            return []
+        names = [name for name in self.names if name in self.zb]
+        rows = ["", "| zb, requests/s | " + " | ".join(names) + " |", "| --- |" + " ---: |" * len(names)]
+        for test in dict.fromkeys(test for results in self.zb.values() for test in results):
+            cells = [f"{self.zb[name][test]:,.1f}" if test in self.zb[name] else "" for name in names]
+            rows.append(f"| {test} | " + " | ".join(cells) + " |")
         return rows
 
     def as_json(self):
@@ -105,7 +123,8 @@ class Report:
                        for name in self.names},
         } for case in self.cases]
         return json.dumps({
-            **self.facts, "cases": cases, "memory": self.memory, "start_millis": self.start,
+            **self.facts, "cases": cases, "memory": self.memory, "start_millis": self.start, "zb": self.zb,
+            "notes": self.notes,
             "not_measured": self.not_run, "wrong": self.failures,
         }, indent=1)
 
@@ -116,3 +135,7 @@ def _millis(micros):
 
 def _mib(kib):
     return f"{kib / MIB_KIB:.1f} MiB"
+
+
+def _mibs(series_kib):
+    return ", ".join(f"{kib / MIB_KIB:.0f}" for kib in series_kib) + " MiB"

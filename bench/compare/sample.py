@@ -46,3 +46,15 @@ def percentile(values, percent):
     """The nearest-rank percentile of a list that is not empty."""
     ordered = sorted(values)
     return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)]
+
+
+def of_crew(outcome, requests, size_bytes, server_cpu_secs, latencies):
+    """The sample of what a crew did; latencies in microseconds."""
+    return Sample(
+        requests, size_bytes, outcome.wall_secs, server_cpu_secs, outcome.client_cpu_secs,
+        percentile(latencies, 50), percentile(latencies, 99))
+
+
+def best(samples):
+    """The round with the most throughput: on a machine with other work, noise only ever slows down."""
+    return max(samples, key=lambda sample: sample.requests / sample.wall_secs)

@@ -1,5 +1,6 @@
-"""The servers that are compared: started here on loopback with data of their own, or given by URL and process id."""
+"""The servers that are compared: started here with data of their own, or given by URL and process id."""
 
+import json
 import os
 import shutil
 import signal
@@ -7,61 +8,12 @@ import socket
 import subprocess
 import time
 
+from . import configs, netns
 from .http1 import Connection, WrongAnswer
+from .modes import PLAIN
 
 START_LIMIT_SECS = 30
 STOP_LIMIT_SECS = 15
-
-# The same for every registry: Distribution's defaults (Debian's file) without authentication, TLS and access log.
-REGISTRY_CONFIG = """\
-version: 0.1
-log:
-  level: error
-  accesslog:
-    disabled: true
-storage:
-  cache:
-    blobdescriptor: inmemory
-  filesystem:
-    rootdirectory: {volume}
-  delete:
-    enabled: true
-  maintenance:
-    uploadpurging:
-      enabled: false
-http:
-  addr: 127.0.0.1:{port}
-health:
-  storagedriver:
-    enabled: true
-    interval: 10s
-    threshold: 3
-"""
-
-# As fast as nginx serves files: no log, open files kept, and the type of everything the same.
-NGINX_CONFIG = """\
-daemon off;
-worker_processes auto;
-pid {home}/nginx.pid;
-error_log {home}/error.log;
-events {{ worker_connections 512; }}
-http {{
-    access_log off;
-    sendfile {sendfile};
-    tcp_nopush {sendfile};
-    output_buffers 2 128k;
-    keepalive_requests 100000000;
-    open_file_cache max=1000;
-    default_type application/vnd.oci.image.manifest.v1+json;
-    client_body_temp_path {home}/body; proxy_temp_path {home}/proxy; fastcgi_temp_path {home}/fastcgi;
-    uwsgi_temp_path {home}/uwsgi; scgi_temp_path {home}/scgi;
-    server {{
-        listen 127.0.0.1:{port};
-        root {volume};
-        location = /v2/ {{ return 200 '{{}}'; }}
-    }}
-}}
-"""
 
 
 def free_port():
@@ -72,58 +24,72 @@ def free_port():
 
 
 class Server:
-    """What a case needs to know: `name`, `url`, `pid`; whether it takes pushes; and where its blobs lie, if known."""
+    """What a case needs to know: `name`, `url`, `pid`, the mode it runs in, and whether it takes pushes."""
 
     takes_pushes = True
-    volume = None
+    # Whether it answers the referrers API; found out when it is filled.
+    offers_referrers = True
 
     def __init__(self, name, url=None, pid=None):
         self.name, self.url, self.pid = name, url, pid
+        self.mode = PLAIN
         self.version = "given by URL and process id"
 
     def connect(self):
         """A new connection to it."""
-        return Connection(self.url)
+        with netns.inside(self.mode.namespace):
+            return Connection(self.url, self.mode.tls.context if self.mode.tls else None)
 
-    def start(self):
+    def supports(self, mode):
+        """Whether it can be started so."""
+        return mode is PLAIN
+
+    def start(self, mode=PLAIN):
         """Nothing to do for a server that others started."""
+        assert mode is PLAIN
         os.kill(self.pid, 0)
         self.connect().close()
 
     def stop(self):
         """Nothing to do for a server that others started."""
 
+    def blob_file(self, repository, digest):  # pylint: disable=unused-argument
+        """Where a blob lies on this machine, or None."""
+        return None
+
     def forget_blob(self, repository, digest):
         """Frees the space of a large blob that is not needed any more, so that a run fits on the disk."""
-        if self.volume:
-            algorithm, _, name = digest.partition(":")
-            shutil.rmtree(f"{self.volume}/docker/registry/v2/blobs/{algorithm}/{name[:2]}/{name}", ignore_errors=True)
-        else:
-            connection = self.connect()
-            connection.request("DELETE", f"/v2/{repository}/blobs/{digest}")
-            connection.close()
+        connection = self.connect()
+        connection.request("DELETE", f"/v2/{repository}/blobs/{digest}")
+        connection.close()
 
 
 class Program(Server):
     """A server that is started and stopped here; `home` holds its config, log and data."""
 
-    def __init__(self, name, binary, home, config, arguments):
+    def __init__(self, name, binary, home, configure, arguments):
         super().__init__(name)
         self.binary, self.home = binary, home
-        self._config_text, self._arguments = config, arguments
+        self._configure, self._arguments = configure, arguments
         self.volume = f"{home}/volume"
         self._config = f"{home}/config"
         self._process = None
         os.makedirs(self.volume, exist_ok=True)
 
-    def start(self):
+    def supports(self, mode):
+        """Everything but another's files: see those who can."""
+        return mode.volume is None
+
+    def start(self, mode=PLAIN):
         """Starts it on a free port; gives the seconds from exec to the first answered request."""
+        self.mode = mode
         port = free_port()
-        self.url = f"http://127.0.0.1:{port}"
+        self.url = f"{'https' if mode.tls else 'http'}://{mode.host}:{port}"
+        place = configs.Place(self.home, mode.volume or self.volume, mode.host, port, mode.tls)
         with open(self._config, "w", encoding="utf-8") as config:
-            config.write(self._config_text.format(home=self.home, volume=self.volume, port=port))
+            config.write(self._configure(place))
         environment = {"PATH": os.environ["PATH"], "HOME": self.home, "OTEL_TRACES_EXPORTER": "none"}
-        with open(f"{self.home}/log", "ab") as log:
+        with open(f"{self.home}/log", "ab") as log, netns.inside(mode.namespace):
             started = time.monotonic()
             self._process = subprocess.Popen(
                 [self.binary, *self._arguments, self._config],
@@ -165,23 +131,67 @@ class Program(Server):
         self._process = None
 
 
+class Registry(Program):
+    """A registry that reads Distribution's configuration and volume: wharf and Distribution themselves."""
+
+    def __init__(self, name, binary, home):
+        super().__init__(name, binary, home, configs.registry, ["serve"])
+        self.version = _version([binary, "--version"])
+
+    def supports(self, mode):
+        """Everything."""
+        return True
+
+    def blob_file(self, repository, digest):
+        """The same for all repositories."""
+        algorithm, _, name = digest.partition(":")
+        volume = self.mode.volume or self.volume
+        return f"{volume}/docker/registry/v2/blobs/{algorithm}/{name[:2]}/{name}/data"
+
+    def forget_blob(self, repository, digest):
+        """Takes the file away: Distribution keeps what is only deleted."""
+        shutil.rmtree(os.path.dirname(self.blob_file(repository, digest)), ignore_errors=True)
+
+
+class Zot(Program):
+    """zot, with a configuration and a layout of its own."""
+
+    def __init__(self, name, binary, home):
+        super().__init__(name, binary, home, configs.zot, ["serve"])
+        self.version = f"{binary} zot {_zot_version(binary)}"
+
+    def blob_file(self, repository, digest):
+        """In an OCI image layout for each repository."""
+        return f"{self.volume}/{repository}/blobs/{digest.replace(':', '/')}"
+
+
 class Nginx(Program):
     """nginx over a directory that holds the answers of a registry, byte for byte, as files."""
 
     takes_pushes = False
+    offers_referrers = False
 
     def __init__(self, name, binary, home, volume, sendfile):
-        config = NGINX_CONFIG.replace("{sendfile}", "on" if sendfile else "off")
-        super().__init__(name, binary, home, config, ["-c"])
-        self.volume = volume
+        super().__init__(name, binary, home, lambda place: configs.nginx(place, sendfile), ["-c"])
+        self.volume, self.sendfile = volume, sendfile
         self.version = _version([binary, "-v"])
 
+    def supports(self, mode):
+        """With TLS, sendfile is not used: once is enough."""
+        return mode.volume is None and not (mode.tls and self.sendfile)
 
-def registry(name, binary, home):
-    """A registry that reads Distribution's configuration: wharf and Distribution themselves."""
-    program = Program(name, binary, home, REGISTRY_CONFIG, ["serve"])
-    program.version = _version([binary, "--version"])
-    return program
+    def blob_file(self, repository, digest):
+        """A file by the path of its URL."""
+        return f"{self.volume}/v2/{repository}/blobs/{digest}"
+
+
+def _zot_version(binary):
+    """Of the JSON line that it logs: what the build set, which is not always there."""
+    try:
+        line = json.loads(_version([binary, "--version"]))
+    except ValueError:
+        return "of unknown version"
+    return line.get("commit") or "of unknown version"
 
 
 def _version(command):

@@ -29,6 +29,22 @@ class Sizes:
     # The memory case: so many clients push a large blob each, at once.
     memory_clients: int = 16
     starts: int = 10
+    # So many push and as many pull a large blob each, at once.
+    mixed_clients: int = 64
+    # A small request is watched beside so many pushes, and beside so many clients of a cold file.
+    contention_pushes: int = 8
+    cold_clients: int = 4
+    referrers: int = 1000
+    # The store that is written as files.
+    big_tags: int = 100_000
+    big_repositories: int = 100_000
+    # What goes over the link with the long round trip.
+    link_bytes: int = 64 * MIB
+    openssl_secs: int = 3
+    zb_clients: int = 4
+    zb_requests: int = 20
+    # All but those with a mirror's upstream.
+    zb_tests: str = "^(Get|Push|Pull)"
 
 
 FULL = Sizes()
@@ -42,4 +58,13 @@ QUICK = Sizes(
     repositories=110,
     memory_clients=8,
     starts=3,
+    mixed_clients=8,
+    referrers=50,
+    big_tags=1000,
+    big_repositories=1000,
+    link_bytes=4 * MIB,
+    openssl_secs=1,
+    zb_clients=2,
+    zb_requests=2,
+    zb_tests="^(Push|Pull) (.* )?1MB$",
 )
