@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import time
 
 from . import load
 from .answers import Answer
@@ -10,6 +11,8 @@ from .http1 import WrongAnswer
 from .layout import Volume
 
 GROUP = 1000
+# Between a change of the store and a measurement of it unchanged.
+REST_SECS = 3
 TAGS_REPOSITORY = "bench/many-tags"
 
 
@@ -69,6 +72,7 @@ class BigStore:
 
     def measure_tags(self, server, store):
         """The page of tags, and that it is right at once after a tag that another process sets and takes away."""
+        self._rest()
         sample = load.requests(server, self.tags_page(), store.sizes)
         tag = self.tags[len(self.tags) // 2] + "-new"
         volume = Volume(self.root)
@@ -82,6 +86,7 @@ class BigStore:
 
     def measure_catalog(self, server, store):
         """The page of the catalog, and that it is right at once after a repository that another process makes."""
+        self._rest()
         sample = load.requests(server, self.catalog_page(), store.sizes)
         repository = self.repositories[len(self.repositories) // 2] + "-new"
         volume = Volume(self.root)
@@ -92,6 +97,11 @@ class BigStore:
             shutil.rmtree(volume.repository_directory(repository))
         self._check(server, self.catalog_page())
         return sample
+
+    @staticmethod
+    def _rest():
+        """The last change is a while ago, as in most of a registry's life; a clock's tick must not decide."""
+        time.sleep(REST_SECS)
 
     @staticmethod
     def _check(server, page):

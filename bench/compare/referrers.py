@@ -29,8 +29,8 @@ def artifact(number, subject):
 class Referrers(Answer):
     """All of them, in any order."""
 
-    def __init__(self, subject, digests):
-        super().__init__("GET", f"/v2/{REPOSITORY}/referrers/{digest_of(subject)}", 0)
+    def __init__(self, subject, digests, repository=REPOSITORY):
+        super().__init__("GET", f"/v2/{repository}/referrers/{digest_of(subject)}", 0)
         self.digests = sorted(digests)
 
     def check(self, connection):
