@@ -87,7 +87,7 @@ def build_servers(args, work, report_missing):
         found.append(servers.Server(name, url.rstrip("/"), int(pid)))
     nginx = shutil.which("nginx")
     for name, sendfile in (("nginx", False), ("nginx sendfile", True)):
-        if nginx and "nginx" not in args.without:
+        if nginx and not {"nginx", name} & set(args.without):
             found.append(servers.Nginx(name, nginx, f"{work}/{name.replace(' ', '-')}", f"{work}/files", sendfile))
     if not nginx and "nginx" not in args.without:
         report_missing("nginx: not on this machine")

@@ -11,8 +11,6 @@ from .http1 import WrongAnswer
 from .layout import Volume
 
 GROUP = 1000
-# Between a change of the store and a measurement of it unchanged.
-REST_SECS = 3
 TAGS_REPOSITORY = "bench/many-tags"
 
 
@@ -72,7 +70,7 @@ class BigStore:
 
     def measure_tags(self, server, store):
         """The page of tags, and that it is right at once after a tag that another process sets and takes away."""
-        self._rest()
+        time.sleep(store.sizes.change_rest_secs)
         sample = load.requests(server, self.tags_page(), store.sizes)
         tag = self.tags[len(self.tags) // 2] + "-new"
         volume = Volume(self.root)
@@ -86,7 +84,7 @@ class BigStore:
 
     def measure_catalog(self, server, store):
         """The page of the catalog, and that it is right at once after a repository that another process makes."""
-        self._rest()
+        time.sleep(store.sizes.change_rest_secs)
         sample = load.requests(server, self.catalog_page(), store.sizes)
         repository = self.repositories[len(self.repositories) // 2] + "-new"
         volume = Volume(self.root)
@@ -97,11 +95,6 @@ class BigStore:
             shutil.rmtree(volume.repository_directory(repository))
         self._check(server, self.catalog_page())
         return sample
-
-    @staticmethod
-    def _rest():
-        """The last change is a while ago, as in most of a registry's life; a clock's tick must not decide."""
-        time.sleep(REST_SECS)
 
     @staticmethod
     def _check(server, page):

@@ -8,8 +8,6 @@ from .sample import percentile
 
 # From the last start to the reading of what is resident when idle.
 IDLE_SECS = 2
-# After the load: longer than idle threads are kept, ten seconds in wharf's runtime.
-REST_SECS = 12
 
 
 def under_pushes(server, store):

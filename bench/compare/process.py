@@ -85,7 +85,7 @@ class PeakWatch:
         return [max(series[a:b] or series[-1:]) for a, b in zip(bounds, bounds[1:])]
 
 
-def wait_until_quiet(pid, limit_secs=5.0):
+def wait_until_quiet(pid, limit_secs):
     """Waits until the family uses less than 5 % of a processor, so that one case's rest is not another's cost."""
     deadline = time.monotonic() + limit_secs
     before = cpu_secs(pid)

@@ -87,7 +87,7 @@ class Report:
         clients, size = self.facts["sizes"]["memory_clients"], self.facts["sizes"]["large_bytes"] >> 20
         mixed = self.facts["sizes"]["mixed_clients"]
         rows += self._memory_row("resident, idle after the start", "idle_kib", _mib)
-        rows += self._memory_row("resident, 12 s after the run", "after_kib", _mib)
+        rows += self._memory_row(f"resident, {self.facts['sizes']['after_secs']} s after the run", "after_kib", _mib)
         rows += self._memory_row(f"peak while {clients} clients push {size} MiB each", "peak_kib", _mib)
         rows += self._memory_row("highest in each quarter of that time", "quarters_kib", _mibs)
         rows += self._memory_row(f"peak while {mixed} clients push and {mixed} pull {size} MiB", "mixed_peak_kib", _mib)

@@ -104,7 +104,7 @@ class Run:
             shift = number % len(able) if able else 0
             for server in able[shift:] + able[:shift]:
                 def once(server=server):
-                    process.wait_until_quiet(server.pid)
+                    process.wait_until_quiet(server.pid, self.store.sizes.quiet_limit_secs)
                     return case.run(server, self.store)
                 sample = self.attempt(server, case.key, once)
                 if sample:
@@ -132,7 +132,7 @@ class Run:
                     say(f"memory of {server.name}, {step.__name__.replace('_', ' ')}")
                     figures.update(self.attempt(server, "memory", lambda s=server, f=step: f(s, self.store)) or {})
         if "memory" in stages:
-            time.sleep(memory.REST_SECS)
+            time.sleep(self.store.sizes.after_secs)
         for server in self.servers:
             if "memory" in stages:
                 after = self.attempt(server, "memory", lambda s=server: process.resident_kib(s.pid))

@@ -40,6 +40,12 @@ class Sizes:
     big_repositories: int = 100_000
     # What goes over the link with the long round trip.
     link_bytes: int = 64 * MIB
+    # Between a change of that store and a measurement of it unchanged: a clock's tick must not decide.
+    change_rest_secs: int = 3
+    # From the end of the load to what is resident then: longer than idle threads are kept, ten seconds in wharf.
+    after_secs: int = 12
+    # How long a server may take to come to rest before it is measured.
+    quiet_limit_secs: float = 5
     openssl_secs: int = 3
     zb_clients: int = 4
     zb_requests: int = 20
@@ -62,7 +68,10 @@ QUICK = Sizes(
     referrers=50,
     big_tags=1000,
     big_repositories=1000,
-    link_bytes=4 * MIB,
+    link_bytes=MIB,
+    change_rest_secs=0,
+    after_secs=2,
+    quiet_limit_secs=0,
     openssl_secs=1,
     zb_clients=2,
     zb_requests=2,

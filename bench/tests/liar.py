@@ -15,7 +15,8 @@ from compare.http1 import WrongAnswer
 from compare.sizes import Sizes
 
 SIZES = Sizes(large_bytes=1 << 20, link_bytes=1 << 16, request_secs=1, connections=2, get_clients=2, gets_each=1,
-              small_pushes=4, contention_pushes=2, cold_clients=2, referrers=3, mixed_clients=2)
+              small_pushes=4, contention_pushes=2, cold_clients=2, referrers=3, mixed_clients=2,
+              change_rest_secs=0)
 
 
 class Scripted(http.server.BaseHTTPRequestHandler):
