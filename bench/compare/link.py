@@ -49,7 +49,7 @@ class Link:
                 self.how = "tc netem"
             except Unavailable as no_netem:
                 self._join_by_delay_line()
-                self.how = f"a delay line of our own ({no_netem})"
+                self.how = f"a delay line of our own, for there is no netem ({no_netem})"
             self._measure()
         except (Unavailable, OSError) as error:
             self.close()
@@ -77,7 +77,7 @@ class Link:
             "peer", "name", "link1", "netns", self.client, "mtu", str(MTU_BYTES))
         try:
             for namespace, device, address in self._ends():
-                _run("ip", "netns", "exec", namespace, "tc", "qdisc", "add", "dev", device, "root", "netem",
+                _run("tc", "-n", namespace, "qdisc", "add", "dev", device, "root", "netem",
                      "delay", f"{ROUND_TRIP_SECS * 500:.0f}ms", "limit", str(QUEUE_PACKETS))
                 self._set_up(namespace, device, address)
         except Unavailable:
@@ -119,7 +119,7 @@ class Link:
 def _run(*command):
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise Unavailable(f"{' '.join(command[:2])}: {(done.stderr or done.stdout).strip()[:200]}")
+        raise Unavailable(f"{command[0]}: {(done.stderr or done.stdout).strip()[:200]}")
 
 
 def _ip(*arguments):

@@ -136,7 +136,8 @@ class Registry(Program):
 
     def __init__(self, name, binary, home):
         super().__init__(name, binary, home, configs.registry, ["serve"])
-        self.version = _version([binary, "--version"])
+        # Distribution names itself by the path that it was called by.
+        self.version = _version([binary, "--version"]).replace(binary, os.path.basename(binary))
 
     def supports(self, mode):
         """Everything."""
@@ -158,7 +159,7 @@ class Zot(Program):
 
     def __init__(self, name, binary, home):
         super().__init__(name, binary, home, configs.zot, ["serve"])
-        self.version = f"{binary} zot {_zot_version(binary)}"
+        self.version = f"zot {_zot_version(binary)}"
 
     def blob_file(self, repository, digest):
         """In an OCI image layout for each repository."""
