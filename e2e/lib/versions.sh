@@ -3,7 +3,7 @@
 APT_PACKAGES=(
     docker.io podman skopeo buildah containerd runc crun iptables uidmap fuse-overlayfs
     docker-registry nginx-light wrk busybox-static jq curl ca-certificates e2fsprogs procps
-    python3 openssl apache2-utils
+    python3 openssl apache2-utils valgrind
     iproute2 docker-compose python3-yaml lintian
     prometheus
 )
