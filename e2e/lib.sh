@@ -29,6 +29,8 @@ not_run() {
     printf 'NOT RUN: %s\n' "$*"
     exit "$NOT_RUN_CODE"
 }
+# left_out WHAT...: a check within a part that this machine cannot run, and why. e2e/run shows it as NOT RUN.
+left_out() { printf 'LEFT OUT: %s\n' "$*"; }
 # need PROGRAM...: ends the script as NOT RUN when one of them is not on this machine.
 need() {
     local program

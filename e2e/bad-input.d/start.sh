@@ -45,8 +45,8 @@ server_stop
 # answers writes with an error and goes on.
 unwritable_root() {
     local code=0
-    [ "$(id -u)" = 0 ] || { log "not checked: an unwritable root needs root to become another user"; return 0; }
-    command -v setpriv >/dev/null || { log "not checked: an unwritable root, no setpriv"; return 0; }
+    [ "$(id -u)" = 0 ] || { left_out "an unwritable root: needs root to become another user"; return 0; }
+    command -v setpriv >/dev/null || { left_out "an unwritable root: setpriv is not on this machine"; return 0; }
     chmod 755 "$WORK"
     mkdir -m 555 "$WORK/unwritable"
     cp "$BINARY" "$WORK/server-binary"
