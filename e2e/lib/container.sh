@@ -1,4 +1,4 @@
-# The container image, built from a static binary by the classic builder.
+# The container image, built from a static binary by the classic builder, and from source.
 # shellcheck shell=bash
 # static_binary: prints WHARF_STATIC_BIN, or builds it on demand.
 static_binary() {
@@ -17,4 +17,42 @@ image_build() {
     [ -f "$context/rootfs.tar" ] || "$REPO_DIR/deploy/rootfs.sh" "$binary" "$context/rootfs.tar"
     host "$1" docker build -q -f "$REPO_DIR/deploy/Dockerfile.binary" -t "$2" "$context" >"$WORK/build.log" 2>&1 ||
         fail "the image does not build: $(tail -n 3 "$WORK/build.log")"
+}
+
+# image_build_from_source HOST TAG: as deploy/Dockerfile says, all of it but the compiler's work, which takes
+# many minutes and a network: in the toolchain's image, rustc and cargo are scripts that check what they are
+# asked for and hand over the static binary, which the same deploy/build-static made.
+image_build_from_source() {
+    local tools=$WORK/toolchain binary program library
+    binary=$(static_binary)
+    mkdir -p "$tools"/{bin,etc/ssl/certs,usr/local/bin,tmp,built}
+    cp "${CA_BUNDLE:-/etc/ssl/certs/ca-certificates.crt}" "$tools/etc/ssl/certs/ca-certificates.crt"
+    cp "$binary" "$tools/built/wharf"
+    for program in sh sed dirname mktemp rm mkdir cp chmod ln mv cat tar; do
+        cp -L "$(command -v "$program")" "$tools/bin/$program"
+        while read -r library; do
+            mkdir -p "$tools${library%/*}"
+            cp -L "$library" "$tools$library"
+        done < <(ldd "$(command -v "$program")" 2>/dev/null | grep -o '/[^ ]*')
+    done
+    cat >"$tools/usr/local/bin/rustc" <<SH
+#!/bin/sh
+[ "\$*" = -vV ] || { echo "rustc \$*: only its version was expected" >&2; exit 1; }
+echo "host: $(uname -m)-unknown-linux-gnu"
+SH
+    cat >"$tools/usr/local/bin/cargo" <<SH
+#!/bin/sh
+set -eu
+target=$(uname -m)-unknown-linux-gnu
+[ "\$*" = "build --release --locked --target \$target --package wharf" ] || { echo "cargo \$*" >&2; exit 1; }
+case \$RUSTFLAGS in *+crt-static*) ;; *) echo "RUSTFLAGS=\$RUSTFLAGS" >&2; exit 1 ;; esac
+for file in Cargo.toml Cargo.lock crates/wharf/src/main.rs; do [ -f \$file ] || { echo "no \$file" >&2; exit 1; }; done
+for file in .git target; do [ ! -e \$file ] || { echo "\$file is in the context" >&2; exit 1; }; done
+mkdir -p target/\$target/release
+cp /built/wharf target/\$target/release/wharf
+SH
+    chmod 755 "$tools"/usr/local/bin/*
+    tar -C "$tools" -c . | host "$1" docker import --change 'ENV PATH=/usr/local/bin:/bin' - e2e/toolchain >/dev/null
+    host "$1" docker build -q -f "$REPO_DIR/deploy/Dockerfile" --build-arg RUST_IMAGE=e2e/toolchain -t "$2" "$REPO_DIR" >"$WORK/build.log" 2>&1 ||
+        fail "the image does not build from source: $(tail -n 3 "$WORK/build.log")"
 }
