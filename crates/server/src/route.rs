@@ -149,8 +149,8 @@ impl Route {
             Self::Tags { .. } => "tags",
             Self::Manifest { .. } => "manifest",
             Self::Blob { .. } => "blob",
-            Self::Uploads { .. } => "blob-upload",
-            Self::Upload { .. } => "blob-upload-chunk",
+            Self::Uploads { .. } => "blob_upload",
+            Self::Upload { .. } => "blob_upload_chunk",
             Self::Referrers { .. } => "referrers",
         }
     }
@@ -265,9 +265,9 @@ mod tests {
             ("/v2/a/manifests/.bad", "manifest a .bad"),
             ("/v2/a/manifests/sha256:x", "manifest a sha256:x"),
             ("/v2/a/blobs/sha256:x", "blob a sha256:x"),
-            ("/v2/a/blobs/uploads", "blob-upload a"),
-            ("/v2/a/blobs/uploads/", "blob-upload a"),
-            ("/v2/a/blobs/uploads/some-id", "blob-upload-chunk a some-id"),
+            ("/v2/a/blobs/uploads", "blob_upload a"),
+            ("/v2/a/blobs/uploads/", "blob_upload a"),
+            ("/v2/a/blobs/uploads/some-id", "blob_upload_chunk a some-id"),
             ("/v2/a/referrers/sha256:x", "referrers a sha256:x"),
         ] {
             assert_eq!(show(path, ""), expected, "{path}");
@@ -280,8 +280,8 @@ mod tests {
             ("/v2/tags/list/tags/list", "tags tags/list"),
             ("/v2/a/manifests/tags/list", "tags a/manifests"),
             ("/v2/a/blobs/uploads/manifests/x", "manifest a/blobs/uploads x"),
-            ("/v2/a/manifests/blobs/uploads", "blob-upload a/manifests"),
-            ("/v2/a/blobs/blobs/uploads/x", "blob-upload-chunk a/blobs x"),
+            ("/v2/a/manifests/blobs/uploads", "blob_upload a/manifests"),
+            ("/v2/a/blobs/blobs/uploads/x", "blob_upload_chunk a/blobs x"),
             ("/v2/v2/manifests/v2", "manifest v2 v2"),
             ("/v2/a/manifests/list", "manifest a list"),
         ] {

@@ -21,8 +21,8 @@ const HANDLERS: [&str; 8] = [
     "manifest",
     "tags",
     "blob",
-    "blob-upload",
-    "blob-upload-chunk",
+    "blob_upload",
+    "blob_upload_chunk",
     "catalog",
     "referrers",
 ];

@@ -59,11 +59,11 @@ async fn health_and_metrics() {
     for line in [
         "registry_http_requests_total{code=\"200\",handler=\"manifest\",method=\"get\"} 1",
         "registry_http_requests_total{code=\"404\",handler=\"manifest\",method=\"get\"} 1",
-        "registry_http_requests_total{code=\"201\",handler=\"blob-upload\",method=\"post\"} 2",
+        "registry_http_requests_total{code=\"201\",handler=\"blob_upload\",method=\"post\"} 2",
         "registry_http_in_flight_requests{handler=\"manifest\"} 0",
         "registry_http_request_duration_seconds_count{handler=\"manifest\",method=\"get\"} 2",
         "registry_http_response_size_bytes_count{handler=\"manifest\"} 3",
-        "registry_http_request_size_bytes_count{handler=\"blob-upload\"} 2",
+        "registry_http_request_size_bytes_count{handler=\"blob_upload\"} 2",
         "# TYPE registry_http_requests_total counter",
         "registry_http_in_flight_requests{handler=\"catalog\"} 0",
         "registry_storage_cache_hits_total 1",
