@@ -33,14 +33,14 @@ static HTTP: Section = Section::new(&[
     schema::checked("uri", check::url, "The URL."),
     schema::headers("headers", true, "Headers of the request."),
     schema::count("statuscode", "Status that is healthy.").default("200"),
-    schema::duration("timeout", "Time for one request; 0 is unlimited.").default("0s"),
+    schema::duration("timeout", "Time for one request; 0 is 30 s.").default("0s"),
     schema::duration("interval", "Time between two checks.").default("10s"),
     schema::count("threshold", "Failures in a row until it counts.").default("0"),
 ]);
 
 static TCP: Section = Section::new(&[
     schema::text("addr", "`host:port`."),
-    schema::duration("timeout", "Time to connect; 0 is unlimited.").default("0s"),
+    schema::duration("timeout", "Time to connect; 0 is 30 s.").default("0s"),
     schema::duration("interval", "Time between two checks.").default("10s"),
     schema::count("threshold", "Failures in a row until it counts.").default("0"),
 ]);
@@ -88,7 +88,7 @@ pub struct HttpCheck {
     pub headers: Vec<(String, Vec<Secret>)>,
     /// Status that is healthy.
     pub status_code: u64,
-    /// Time for one request; zero is unlimited.
+    /// Time for one request; zero is 30 s.
     pub timeout: Duration,
     /// Time between two checks.
     pub interval: Duration,
@@ -101,7 +101,7 @@ pub struct HttpCheck {
 pub struct TcpCheck {
     /// `host:port`.
     pub addr: String,
-    /// Time to connect; zero is unlimited.
+    /// Time to connect; zero is 30 s.
     pub timeout: Duration,
     /// Time between two checks.
     pub interval: Duration,
