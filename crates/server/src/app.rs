@@ -209,23 +209,31 @@ async fn api(
 ) -> Result<Response, ApiError> {
     head::check(&call.parts)?;
     rate_limit::before_authentication(call)?;
-    let route = match (&call.route, no_route) {
-        (Some(route), _) => route,
-        (None, Some(NoRoute::Name(reason))) => return Err(ApiError::name_invalid(&reason)),
-        (None, _) => return Err(ApiError::no_such_endpoint()),
-    };
-    // Before anything asks for credentials, as a browser sends none with a preflight.
+    let admitted = admit(call, no_route).await;
+    // Also when the answer is no: that is what those get who guess passwords.
+    rate_limit::after_authentication(call)?;
+    let route = admitted?;
     if call.parts.method == Method::OPTIONS {
         let mut response = response::empty(StatusCode::OK);
         response.headers_mut().insert(header::ALLOW, allowed(&call.app.options, route));
         return Ok(response);
     }
-    if *route != Route::Token {
-        authorize::authorize(call).await?;
-    }
-    rate_limit::after_authentication(call)?;
     gate(&call.app.options, route, &call.parts.method)?;
     run(call, body).await
+}
+
+/// The endpoint of a request whose sender may do there what it asks for.
+async fn admit(call: &Call, no_route: Option<NoRoute>) -> Result<&Route, ApiError> {
+    let route = match (&call.route, no_route) {
+        (Some(route), _) => route,
+        (None, Some(NoRoute::Name(reason))) => return Err(ApiError::name_invalid(&reason)),
+        (None, _) => return Err(ApiError::no_such_endpoint()),
+    };
+    // A browser sends no credentials with a preflight, and nobody has any yet who asks for a token.
+    if call.parts.method != Method::OPTIONS && *route != Route::Token {
+        authorize::authorize(call).await?;
+    }
+    Ok(route)
 }
 
 /// The one gate in front of everything that changes something.

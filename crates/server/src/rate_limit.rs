@@ -150,7 +150,8 @@ pub(crate) fn before_authentication(call: &Call) -> Result<(), ApiError> {
     limiter.before_authentication(call.client_ip()).map_err(|wait| refusal(wait, limiter.by))
 }
 
-/// Refuses a request of a user who has used up the allowance.
+/// Refuses a request of a user who has used up the allowance, or of an address that has, if no user
+/// made it.
 pub(crate) fn after_authentication(call: &Call) -> Result<(), ApiError> {
     let Some(limiter) = &call.app.rate_limiter else { return Ok(()) };
     let outcome = limiter.after_authentication(call.client_ip(), call.user());

@@ -3,6 +3,8 @@
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
+use auth::Authenticator;
+use auth::htpasswd::{self, Htpasswd, HtpasswdOptions};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use http::Method;
@@ -355,5 +357,46 @@ async fn clients_behind_a_trusted_proxy_have_an_allowance_each() {
         let forged = format!("8.8.8.8, {client}");
         let claim = [("x-forwarded-for", forged.as_str())];
         server.get_with("/v2/", &claim).await.assert_error(429, "TOOMANYREQUESTS");
+    }
+}
+
+#[tokio::test]
+async fn by_user_whoever_is_nobody_counts_by_address() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("htpasswd");
+    htpasswd::add(&path, "alice", b"secret", 4).unwrap();
+    let options =
+        || HtpasswdOptions { realm: "r".into(), path: path.clone(), ..HtpasswdOptions::default() };
+    // What ends before anybody is known, what ends because of it, and what ends for another reason.
+    let anonymous = [
+        (Method::GET, "/v2/", 401),
+        (Method::GET, "/v2/a/manifests/x", 401),
+        (Method::OPTIONS, "/v2/", 200),
+        (Method::GET, "/v2/nonsense", 404),
+        (Method::GET, "/v2/A/tags/list", 400),
+    ];
+    for (method, target, status) in anonymous {
+        let htpasswd = Box::new(Htpasswd::open(options()).unwrap());
+        let server = TestServer::builder()
+            .with(|app| app.with_authenticator(Authenticator::Htpasswd(htpasswd)))
+            .options(|o| o.rate_limit = three_a_minute(RateLimitBy::User))
+            .start()
+            .await;
+        for _ in 0..3 {
+            let reply = server.request(method.clone(), target).send().await;
+            assert_eq!(reply.status, status, "{method} {target}");
+        }
+        let reply = server.request(method.clone(), target).send().await;
+        reply.assert_error(429, "TOOMANYREQUESTS");
+        assert!(reply.header("retry-after").parse::<u64>().is_ok());
+        // Wrong passwords are nobody's.
+        let wrong = [("authorization", "Basic YWxpY2U6d3Jvbmc=")];
+        server.get_with("/v2/", &wrong).await.assert_error(429, "TOOMANYREQUESTS");
+        // Who logs in has an allowance of her own, and does not use up that of the address.
+        let alice = [("authorization", "Basic YWxpY2U6c2VjcmV0")];
+        for _ in 0..3 {
+            assert_eq!(server.get_with("/v2/", &alice).await.status, 200);
+        }
+        server.get_with("/v2/", &alice).await.assert_error(429, "TOOMANYREQUESTS");
     }
 }
