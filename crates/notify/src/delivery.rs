@@ -118,7 +118,11 @@ impl Deliverer {
                 if self.deliver(&record).await == Outcome::Stopped {
                     return Outcome::Stopped;
                 }
-                self.outbox.finish(self.endpoint, sequence);
+                let finished = self.outbox.finish(self.endpoint, sequence);
+                if !finished.is_empty() {
+                    // Nothing depends on when it is done, and a disk that hangs need not stop this.
+                    drop(spawn_blocking(move || finished.delete()));
+                }
             }
             self.cursor = sequence + 1;
             self.is_saved = false;

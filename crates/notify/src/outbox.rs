@@ -2,6 +2,8 @@
 //!
 //! A log in segments, each a file, and one cursor per endpoint. A segment is deleted when all
 //! endpoints are past it. Without a directory the same is kept in memory.
+//!
+//! Deliveries and scrapes ask what the state is, so nothing is done to a file while it is locked.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -28,7 +30,7 @@ use segment::{Content, Segment, SegmentFile};
 /// The log, and who is where in it.
 #[derive(Debug)]
 pub(crate) struct Outbox {
-    directory: Option<directory::Directory>,
+    directory: Option<Arc<directory::Directory>>,
     endpoints: Arc<[EndpointOptions]>,
     bounds: OutboxBounds,
     state: Mutex<State>,
@@ -81,6 +83,7 @@ impl Outbox {
         let places = vec![InFlight::default(); endpoints.len()];
         // Files of an earlier process are never appended to.
         let state = Mutex::new(State { segments, is_closed: true, next, places });
+        let directory = directory.map(Arc::new);
         Self { directory, endpoints, bounds, state, appended: watch::Sender::new(next) }
     }
 
@@ -112,14 +115,14 @@ impl Outbox {
     /// When the file can't be written. Nothing has been appended then.
     pub(crate) fn append(&self, records: &[Record], sync: bool) -> io::Result<Appended> {
         let mut frames = Vec::new();
-        let (next, file) = {
+        let next = {
             let mut state = self.lock();
             let next = state.next;
             // Numbers are not used again, also if this fails: some frame may be on the disk.
             state.next += records.len() as u64;
-            (next, self.writable(&mut state, next)?)
+            next
         };
-        if let Some((file, offset)) = file {
+        if let Some((file, offset)) = self.writable(next)? {
             for (record, sequence) in records.iter().zip(next..) {
                 record.write(sequence, &mut frames);
             }
@@ -131,33 +134,36 @@ impl Outbox {
                 return Err(error);
             }
         }
-        let appended = self.commit(records, next, frames.len() as u64);
+        let (appended, finished) = self.commit(records, next, frames.len() as u64);
         self.appended.send_replace(next + records.len() as u64);
+        finished.delete();
         Ok(appended)
     }
 
     /// Has the next record begin a new segment. An empty one is deleted, as there would be one more
     /// with each try.
     fn close_last(&self) {
-        let mut state = self.lock();
-        state.is_closed = true;
-        if let Some(empty) = state.segments.pop_back_if(|segment| segment.events == 0) {
-            delete(&empty);
+        let mut finished = self.finished();
+        {
+            let mut state = self.lock();
+            state.is_closed = true;
+            finished.extend(state.segments.pop_back_if(|segment| segment.events == 0));
         }
+        finished.delete();
     }
 
     /// The segment to append to, made if necessary, as its file and where to write there.
-    fn writable(
-        &self,
-        state: &mut State,
-        next: u64,
-    ) -> io::Result<Option<(Arc<SegmentFile>, u64)>> {
+    fn writable(&self, next: u64) -> io::Result<Option<(Arc<SegmentFile>, u64)>> {
         let is_full = |s: &Segment| {
             s.events >= (self.bounds.events_max / limits::SEGMENTS_MIN).max(1)
                 || s.size_bytes
                     >= limits::SEGMENT_BYTES_MAX.min(self.bounds.bytes_max / limits::SEGMENTS_MIN)
         };
-        if state.is_closed || state.segments.back().is_none_or(is_full) {
+        let needs_another = {
+            let state = self.lock();
+            state.is_closed || state.segments.back().is_none_or(is_full)
+        };
+        if needs_another {
             let content = match &self.directory {
                 None => Content::Memory(Vec::new()),
                 Some(directory) => Content::File(Arc::new(directory.create_segment(next)?)),
@@ -169,9 +175,11 @@ impl Outbox {
             let wanted = vec![0; self.endpoints.len()];
             let segment =
                 Segment { first: next, end: next, size_bytes, events: 0, wanted, content };
+            let mut state = self.lock();
             state.segments.push_back(segment);
             state.is_closed = false;
         }
+        let state = self.lock();
         Ok(state.segments.back().and_then(|segment| match &segment.content {
             Content::Memory(_) => None,
             Content::File(file) => Some((Arc::clone(file), segment.size_bytes)),
@@ -179,7 +187,7 @@ impl Outbox {
     }
 
     /// Makes records visible that have been written, and keeps to the bounds.
-    fn commit(&self, records: &[Record], next: u64, frames_bytes: u64) -> Appended {
+    fn commit(&self, records: &[Record], next: u64, frames_bytes: u64) -> (Appended, Finished) {
         let count = self.endpoints.len();
         let mut appended = Appended { added: vec![0; count], dropped: vec![0; count] };
         let mut state = self.lock();
@@ -200,13 +208,18 @@ impl Outbox {
                 }
             }
         }
-        self.enforce_bounds(&mut state, &mut appended.dropped);
-        Self::delete_finished(&mut state);
-        appended
+        let mut finished = self.finished();
+        self.enforce_bounds(&mut state, &mut appended.dropped, &mut finished);
+        finished.take(&mut state);
+        (appended, finished)
+    }
+
+    fn finished(&self) -> Finished {
+        Finished { directory: self.directory.clone(), files: Vec::new() }
     }
 
     /// Drops the oldest segments while there is too much. What is just being delivered is not lost.
-    fn enforce_bounds(&self, state: &mut State, dropped: &mut [u64]) {
+    fn enforce_bounds(&self, state: &mut State, dropped: &mut [u64], finished: &mut Finished) {
         let over = |state: &State| {
             let events: u64 = state.segments.iter().map(|s| s.events).sum();
             let bytes: u64 = state.segments.iter().map(|s| s.size_bytes).sum();
@@ -224,17 +237,7 @@ impl Outbox {
                 }
                 dropped[i] += lost;
             }
-            delete(&oldest);
-        }
-    }
-
-    /// Deletes what nobody needs any more. The last segment stays: it is being written to.
-    fn delete_finished(state: &mut State) {
-        while state.segments.len() > 1
-            && state.segments[0].wanted.iter().all(|n| *n == 0)
-            && let Some(finished) = state.segments.pop_front()
-        {
-            delete(&finished);
+            finished.extend(Some(oldest));
         }
     }
 
@@ -253,18 +256,21 @@ impl Outbox {
         is_kept
     }
 
-    /// An event has been delivered to an endpoint.
-    pub(crate) fn finish(&self, endpoint: usize, sequence: u64) {
+    /// An event has been delivered to an endpoint. What nobody needs any more is for the caller to
+    /// delete, where that may block.
+    pub(crate) fn finish(&self, endpoint: usize, sequence: u64) -> Finished {
+        let mut finished = self.finished();
         let mut state = self.lock();
         let in_flight = std::mem::take(&mut state.places[endpoint]);
         if in_flight.is_orphan {
-            return;
+            return finished;
         }
         let at = state.segments.partition_point(|s| s.end <= sequence);
         if let Some(segment) = state.segments.get_mut(at) {
             segment.wanted[endpoint] = segment.wanted[endpoint].saturating_sub(1);
         }
-        Self::delete_finished(&mut state);
+        finished.take(&mut state);
+        finished
     }
 
     /// Remembers how far an endpoint is. Blocks.
@@ -280,13 +286,39 @@ impl Outbox {
     }
 }
 
-/// Deletes the file of a segment that is not in the list any more.
-fn delete(segment: &Segment) {
-    if let Content::File(file) = &segment.content
-        && let Err(error) = std::fs::remove_file(&file.path)
-    {
-        // It is read again by the next process, which finds nothing to do in it.
-        tracing::warn!(path = %file.path.display(), %error, "a part of the outbox can't be deleted");
+/// Files of segments that are not in the list any more.
+#[derive(Debug)]
+#[must_use = "the files stay until they are deleted"]
+pub(crate) struct Finished {
+    directory: Option<Arc<directory::Directory>>,
+    files: Vec<Arc<SegmentFile>>,
+}
+
+impl Finished {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.files.is_empty()
+    }
+
+    fn extend(&mut self, segment: Option<Segment>) {
+        if let Some(Segment { content: Content::File(file), .. }) = segment {
+            self.files.push(file);
+        }
+    }
+
+    /// Takes what nobody needs any more. The last segment stays: it is being written to.
+    fn take(&mut self, state: &mut State) {
+        while state.segments.len() > 1 && state.segments[0].wanted.iter().all(|n| *n == 0) {
+            self.extend(state.segments.pop_front());
+        }
+    }
+
+    /// Deletes the files. Blocks.
+    pub(crate) fn delete(self) {
+        for file in self.files {
+            if let Some(directory) = &self.directory {
+                directory.delete_segment(&file.path);
+            }
+        }
     }
 }
 

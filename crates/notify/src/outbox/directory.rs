@@ -29,14 +29,30 @@ pub(super) struct Directory {
     pub(super) places: Vec<u64>,
     /// The lock is let go with the file.
     _lock: File,
+    /// Tests hang the disk by writing to this.
+    #[cfg(test)]
+    pub(super) disk: std::sync::RwLock<()>,
 }
 
 impl Directory {
     /// Makes the file for records from a sequence number on.
     pub(super) fn create_segment(&self, first: u64) -> io::Result<SegmentFile> {
+        #[cfg(test)]
+        let _disk = self.disk.read();
         let file = SegmentFile::create(self.path.join(format!("{first:020}{SUFFIX}")))?;
         sync_directory(&self.path)?;
         Ok(file)
+    }
+
+    /// Deletes the file of a segment.
+    pub(super) fn delete_segment(&self, path: &Path) {
+        #[cfg(test)]
+        let _disk = self.disk.read();
+        if let Err(error) = fs::remove_file(path) {
+            // It is read again by the next process, which finds nothing to do in it.
+            let path = path.display();
+            tracing::warn!(%path, %error, "a part of the outbox can't be deleted");
+        }
     }
 }
 
@@ -86,7 +102,14 @@ impl Outbox {
             }
         }
         sync_directory(&path.to_owned()).map_err(at(path))?;
-        let directory = Directory { path: path.to_owned(), cursors, places: from, _lock: lock };
+        let directory = Directory {
+            path: path.to_owned(),
+            cursors,
+            places: from,
+            _lock: lock,
+            #[cfg(test)]
+            disk: std::sync::RwLock::default(),
+        };
         let outbox = Self::new(Some(directory), endpoints, bounds, segments, next);
         outbox.tidy();
         Ok(outbox)
@@ -94,14 +117,14 @@ impl Outbox {
 
     /// Deletes the files that an earlier process was done with.
     fn tidy(&self) {
-        let mut state = self.lock();
-        state.segments.retain(|segment| {
-            let is_wanted = segment.wanted.iter().any(|n| *n > 0);
-            if !is_wanted {
-                super::delete(segment);
-            }
-            is_wanted
-        });
+        let mut finished = self.finished();
+        let is_wanted = |segment: &Segment| segment.wanted.iter().any(|n| *n > 0);
+        let segments = std::mem::take(&mut self.lock().segments);
+        let (wanted, unwanted): (VecDeque<_>, VecDeque<_>) =
+            segments.into_iter().partition(is_wanted);
+        self.lock().segments = wanted;
+        unwanted.into_iter().for_each(|segment| finished.extend(Some(segment)));
+        finished.delete();
     }
 }
 

@@ -51,7 +51,7 @@ fn deliver(outbox: &Outbox, endpoint: usize, position: &mut Position, count: usi
             if outbox.begin(endpoint, sequence) {
                 assert_eq!(record.body, body(record.id.as_u128()));
                 delivered.push(record.id.as_u128());
-                outbox.finish(endpoint, sequence);
+                outbox.finish(endpoint, sequence).delete();
             }
             outbox.save_cursor(endpoint, sequence + 1).unwrap();
             position.from = sequence + 1;
@@ -252,8 +252,57 @@ fn what_is_being_delivered_when_it_is_dropped_is_not_counted_as_lost() {
     let (sequence, _) = outbox.read(0, &mut outbox.position(0)).unwrap().remove(0);
     assert!(outbox.begin(0, sequence));
     let dropped: u64 = (2..=20).map(|n| append(&outbox, [n]).dropped[0]).sum();
-    outbox.finish(0, sequence);
+    outbox.finish(0, sequence).delete();
     assert_eq!(dropped + 1 + outbox.pending(0), 20);
+}
+
+/// What a deliverer and a scrape need of an outbox, on a thread of their own.
+fn is_responsive(outbox: &Arc<Outbox>) -> bool {
+    let (done, answer) = std::sync::mpsc::channel();
+    let outbox = Arc::clone(outbox);
+    std::thread::spawn(move || {
+        let mut position = outbox.position(0);
+        let first = outbox.read(0, &mut position).unwrap().first().map_or(0, |(n, _)| *n);
+        let is_kept = outbox.begin(0, first);
+        let finished = if is_kept { Some(outbox.finish(0, first)) } else { None };
+        let _ = done.send((outbox.pending(0), finished.map(|finished| finished.is_empty())));
+    });
+    answer.recv_timeout(std::time::Duration::from_secs(10)).is_ok()
+}
+
+#[test]
+fn a_disk_that_hangs_holds_up_nobody_but_the_writer() {
+    let dir = tempfile::tempdir().unwrap();
+    let bounds = OutboxBounds { events_max: 8, ..OutboxBounds::default() };
+    let outbox = Arc::new(Outbox::open(dir.path(), endpoints(&["a"]), bounds).unwrap());
+    append(&outbox, [1]);
+    let disk = Arc::clone(outbox.directory.as_ref().unwrap());
+    let hangs = disk.disk.write().unwrap();
+    // Each event begins a new segment.
+    let writer = std::thread::spawn({
+        let outbox = Arc::clone(&outbox);
+        move || append(&outbox, [2]).added
+    });
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    assert!(!writer.is_finished());
+    assert!(is_responsive(&outbox), "while a segment is made");
+    drop(hangs);
+    assert_eq!(writer.join().unwrap(), [1]);
+
+    append(&outbox, [3]);
+    let hangs = disk.disk.write().unwrap();
+    let deleting = std::thread::spawn({
+        let outbox = Arc::clone(&outbox);
+        // Once 2 is delivered, nobody needs its segment any more.
+        move || deliver(&outbox, 0, &mut outbox.position(0), 1)
+    });
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    assert!(!deleting.is_finished());
+    assert!(is_responsive(&outbox), "while a segment is deleted");
+    drop(hangs);
+    assert_eq!(deleting.join().unwrap(), [2]);
+    append(&outbox, [4]);
+    assert_eq!(logs(dir.path()).len(), 1, "{:?}", logs(dir.path()));
 }
 
 #[test]
