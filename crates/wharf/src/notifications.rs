@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use config::{Config, Driver, Listen};
-use notify::{EndpointOptions, Notifier, Options, OutboxBounds, Secret, Source};
+use notify::{EndpointOptions, Notifier, NotifyError, Options, OutboxBounds, Secret, Source};
 use tracing::{info, warn};
 
 /// Below the root of the filesystem driver, where Distribution does not look.
@@ -13,8 +13,11 @@ const OUTBOX_BELOW_ROOT: &str = "wharf/v1/outbox";
 
 /// Opens the outbox and begins to deliver what is in it; nothing when nobody is to be told.
 ///
+/// An outbox that nobody asked for is no reason not to start: Distribution has none, and with its
+/// configuration a registry may be read-only, or one of several on a volume.
+///
 /// # Errors
-/// When the outbox or an endpoint can't be used.
+/// When an endpoint can't be used, or the outbox that is configured.
 pub(crate) fn open(config: &Config) -> anyhow::Result<Option<Arc<Notifier>>> {
     let mut endpoints = Vec::new();
     for endpoint in &config.notifications.endpoints {
@@ -28,21 +31,37 @@ pub(crate) fn open(config: &Config) -> anyhow::Result<Option<Arc<Notifier>>> {
         return Ok(None);
     }
     let outbox = directory(config);
-    if outbox.is_none() {
-        warn!(
-            "notifications wait in memory and are lost when wharf ends; set \
-             notifications.outbox.path to a directory to keep them"
-        );
-    }
     let kept = &config.notifications.outbox;
-    let options = Options {
+    let mut options = Options {
         endpoints,
         outbox,
         bounds: OutboxBounds { events_max: kept.events_max, bytes_max: kept.size_bytes_max },
         source: source(config),
         include_references: config.notifications.include_references,
     };
+    if options.outbox.is_some() {
+        match Notifier::open(options.clone()) {
+            Err(error) if is_about_the_outbox(&error) && !is_configured(config) => {
+                warn!(%error, "the default outbox can't be used");
+            }
+            outcome => return Ok(Some(outcome.context("notifications")?)),
+        }
+    }
+    options.outbox = None;
+    warn!(
+        "notifications wait in memory and are lost when wharf ends; set notifications.outbox.path \
+         to a directory of this server's own to keep them"
+    );
     Ok(Some(Notifier::open(options).context("notifications")?))
+}
+
+const fn is_about_the_outbox(error: &NotifyError) -> bool {
+    use NotifyError as E;
+    matches!(error, E::Locked { .. } | E::Version { .. } | E::Io { .. })
+}
+
+const fn is_configured(config: &Config) -> bool {
+    config.notifications.outbox.path.is_some()
 }
 
 fn options(endpoint: &config::Endpoint) -> EndpointOptions {

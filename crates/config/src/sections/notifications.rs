@@ -22,7 +22,7 @@ pub(crate) static SECTION: Section = Section::new(&[
 static OUTBOX: Section = Section::new(&[
     schema::text(
         "path",
-        "Directory, for one wharf alone. Empty: `wharf/v1/outbox` below `storage.filesystem.rootdirectory`; with other drivers, events wait in memory.",
+        "Directory, for one wharf alone. Empty: `wharf/v1/outbox` below `storage.filesystem.rootdirectory`; with other drivers, and where that can't be used, events wait in memory.",
     ),
     schema::bounded(
         "maxevents",
