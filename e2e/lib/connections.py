@@ -9,6 +9,12 @@ connections.py silent PORT COUNT SECS
     The same without sending anything.
 connections.py deaf PORT PATH PAUSE
     Asks for PATH, reads nothing for PAUSE seconds, then everything: JSON with bytes and promised bytes.
+connections.py http2-deaf PORT PATH COUNT STREAMS DIRECTORY
+    COUNT connections over HTTP/2 that ask for PATH in STREAMS requests each, give room for all of the answers,
+    and read nothing. Writes DIRECTORY/ready, and ends when DIRECTORY/stop appears.
+connections.py http2-stalled PORT PATH STREAMS SECS
+    One connection that asks for PATH in STREAMS requests, gives no room for an answer, and answers every ping.
+    Prints as JSON when the server ended the requests, like trickle.
 connections.py honest PORT PATH FILE BYTES-PER-SEC
     Sends FILE with POST, in small pieces and evenly. Prints the status.
 connections.py http2-head PORT BYTES
@@ -99,6 +105,55 @@ async def deaf(port, path, pause):
     except ConnectionError:
         pass
     print(json.dumps({"bytes": got, "promised": promised}))
+
+
+async def http2_begin(port, path, streams, window):
+    """A connection with requests under way, each of which the client takes `window` bytes of."""
+    reader, writer = await connect(port)
+    settings = (4).to_bytes(2, "big") + window.to_bytes(4, "big")
+    room = ((1 << 31) - 1 - 65535).to_bytes(4, "big")
+    writer.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0, settings) + frame(4, 1, 0) + frame(8, 0, 0, room))
+    head = [(b":method", b"GET"), (b":scheme", b"http"), (b":path", path.encode()), (b":authority", b"e2e")]
+    block = b"".join(field(name, value) for name, value in head)
+    for number in range(streams):
+        # HEADERS that end their stream and the head.
+        writer.write(frame(1, 5, 2 * number + 1, block))
+    await writer.drain()
+    return reader, writer
+
+
+async def http2_deaf(port, path, count, streams, directory):
+    connections = [await http2_begin(port, path, streams, (1 << 31) - 1) for _ in range(count)]
+    for reader, writer in connections:
+        writer.transport.pause_reading()
+    await asyncio.sleep(3)
+    open(os.path.join(directory, "ready"), "w").close()
+    while not os.path.exists(os.path.join(directory, "stop")):
+        await asyncio.sleep(0.1)
+
+
+async def http2_stalled(port, path, streams, secs):
+    began = time.monotonic()
+    reader, writer = await http2_begin(port, path, streams, 0)
+    times = []
+
+    async def listen():
+        while len(times) < streams:
+            start = await reader.readexactly(9)
+            content = await reader.readexactly(int.from_bytes(start[:3], "big"))
+            kind, flags = start[3], start[4]
+            if kind == 6 and not flags & 1:
+                writer.write(frame(6, 1, 0, content))
+            elif kind == 3:
+                times.append(round(time.monotonic() - began, 2))
+            elif kind == 7:
+                raise ValueError("GOAWAY")
+
+    try:
+        await asyncio.wait_for(listen(), secs)
+    except TimeoutError:
+        pass
+    print(json.dumps({"first": min(times, default=None), "last": max(times, default=None), "left": streams - len(times), "answers": []}))
 
 
 async def honest(port, path, file, rate):
@@ -198,6 +253,10 @@ def main():
         work = patience(port, int(rest[0]), float(rest[1]))
     elif what == "deaf":
         work = deaf(port, rest[0], float(rest[1]))
+    elif what == "http2-deaf":
+        work = http2_deaf(port, rest[0], int(rest[1]), int(rest[2]), rest[3])
+    elif what == "http2-stalled":
+        work = http2_stalled(port, rest[0], int(rest[1]), float(rest[2]))
     elif what == "honest":
         work = honest(port, rest[0], rest[1], int(rest[2]))
     elif what == "http2-head":

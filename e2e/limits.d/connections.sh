@@ -58,6 +58,29 @@ gone() { [ "$(descriptors)" -lt 200 ]; }
 wait_for 20 gone || fail "$(descriptors) descriptors are open after all clients have gone"
 ok "every connection is given back"
 
+# HTTP/2: every request of a connection asks for something large, and nothing is read.
+with "  h2c:
+    enabled: true"
+push_blob limits/deaf blob
+goes "before clients that are deaf" limits/before-deaf
+deaf_begin() {
+    rm -f ready stop
+    "$CONNECTIONS" http2-deaf "$PORT" "/v2/limits/deaf/blobs/$(digest_of blob)" "$1" 128 "$WORK" 2>deaf.log &
+    deaf=$!
+    CHILD_PIDS+=("$deaf")
+    wait_for 60 test -e ready || fail "$1 deaf connections: $(tail -n 3 deaf.log)"
+}
+before=$(resident_kib)
+deaf_begin 6
+after=$(resident_kib)
+goes "6 connections that read nothing of 128 answers each" limits/deaf-too
+bytes=$(((after - before) * 1024 / 6))
+log "resident memory: $before KiB before, $after KiB with 6 of them: $bytes bytes each"
+[ "$bytes" -le 8388608 ] || fail "an HTTP/2 connection that reads nothing takes $bytes bytes"
+ok "memory is bounded with HTTP/2"
+touch stop
+wait "$deaf" || fail "the deaf connections: $(tail -n 3 deaf.log)"
+
 # With TLS, a tenth of them: handshakes are work for both sides.
 "$BINARY" cert new --out pki 127.0.0.1 localhost >cert.log 2>&1 || fail "wharf cert new: $(cat cert.log)"
 export CURL_HOME=$WORK

@@ -54,6 +54,10 @@ is_cut "50 manifests a byte at a time" 1.9 9 "HTTP/1.1 408" \
 "$CONNECTIONS" deaf "$PORT" "/v2/limits/app/blobs/$(digest_of large)" 4 >deaf.json
 jq -e '.bytes < .promised' deaf.json >/dev/null || fail "a client that reads nothing for 4 s got everything: $(cat deaf.json)"
 ok "a client that does not read is cut ($(jq -r '"\(.bytes) of \(.promised) bytes"' deaf.json))"
+# The connection is alive, the socket takes everything, and there is just no room for the answers.
+stalled() { is_cut "$1" 0.9 9 "" "$CONNECTIONS" http2-stalled "$PORT" "$2" 20 30; }
+stalled "20 requests over HTTP/2 with no room for their answers" "/v2/limits/app/blobs/$(digest_of large)"
+stalled "20 of them with a small answer" /v2/limits/app/tags/list
 
 for job in "${jobs[@]}"; do wait "$job" || fail "a slow honest client was cut: $(head honest/*)"; done
 same "an even push of 16 kB/s" 201 "$(cat honest/even)"

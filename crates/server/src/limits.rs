@@ -8,7 +8,8 @@ use std::time::Duration;
 pub const MANIFEST_SIZE_BYTES_MAX: u64 = 4 << 20;
 
 /// Most connections at a time unless set otherwise: each may keep a few hundred KiB in buffers while
-/// it is busy, and 20 KiB while it is idle (32 KiB with TLS).
+/// it is busy, and 20 KiB while it is idle (32 KiB with TLS). One with HTTP/2 takes up to 6 MiB if its
+/// client takes nothing of 32 answers (measured), see [`HTTP2_STREAMS_MAX`].
 pub const CONNECTIONS_MAX: usize = 16_384;
 
 /// How long a TLS handshake may take unless set otherwise: a few round trips, of which the slowest
@@ -65,8 +66,23 @@ pub const HEADER_FIELDS_MAX: usize = 100;
 /// section 6.5.2). A larger one is answered with a bare 431.
 pub const HTTP2_HEADER_LIST_BYTES_MAX: u32 = 64 << 10;
 
-/// Requests at a time on one HTTP/2 connection.
-pub const HTTP2_STREAMS_MAX: u32 = 128;
+/// Requests at a time on one HTTP/2 connection. A client that wants more opens another connection,
+/// or waits. Each may have one piece of its answer (128 KiB) waiting for its client: 4 MiB when a
+/// client takes nothing at all.
+pub const HTTP2_STREAMS_MAX: u32 = 32;
+
+/// Pieces of answers that one HTTP/2 connection may have waiting beyond one for each stream: 768
+/// KiB. Who pulls two blobs at a time never waits for the storage; with more, one is sent while
+/// another is read.
+pub const HTTP2_PIECES_AHEAD: usize = 6;
+
+/// Most of them that one stream may have. It then has four, as with HTTP/1.
+pub const HTTP2_STREAM_PIECES_AHEAD: usize = 3;
+
+/// Largest answer that an HTTP/2 stream may end with before all of it has been sent, in bytes. It
+/// takes a frame and a wake-up less, and what it leaves behind when its client takes nothing is not
+/// worth a reset.
+pub const HTTP2_UNATTENDED_BYTES_MAX: u64 = 16 << 10;
 
 /// Flow-control window of one HTTP/2 stream, in bytes: what one slow upload may keep in memory.
 pub const HTTP2_STREAM_WINDOW_BYTES: u32 = 1 << 20;

@@ -19,6 +19,7 @@ mod connection;
 mod handshake;
 mod protocol;
 mod pulse;
+mod sending;
 mod session;
 mod slots;
 mod socket;

@@ -4,17 +4,19 @@ use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
 use super::pulse::{BusyBody, Expired, Observed, Patience, Pulse, Watch};
+use super::sending::{Sending, Streams};
 use crate::limits;
 
 /// What tells connections to end: first in good order, then at once.
@@ -36,18 +38,21 @@ pub(super) enum Versions {
 /// Serves connections.
 #[derive(Debug)]
 pub(super) struct Http {
-    http1: auto::Builder<TokioExecutor>,
-    http2: auto::Builder<TokioExecutor>,
-    either: auto::Builder<TokioExecutor>,
+    http1: auto::Builder<Streams>,
+    http2: auto::Builder<Streams>,
+    either: auto::Builder<Streams>,
     patience: Patience,
 }
 
 impl Http {
-    pub(super) fn new(patience: Patience) -> Self {
+    /// `write_timeout` is how long a client may take nothing of an answer over HTTP/2; with HTTP/1
+    /// the connection sees to it.
+    pub(super) fn new(patience: Patience, write_timeout: Duration) -> Self {
+        let streams = Streams { patience: write_timeout };
         Self {
-            http1: builder().http1_only(),
-            http2: builder().http2_only(),
-            either: builder(),
+            http1: builder(streams).http1_only(),
+            http2: builder(streams).http2_only(),
+            either: builder(streams),
             patience,
         }
     }
@@ -72,7 +77,8 @@ impl Http {
             let answering = answer(request);
             async move {
                 let response = answering.await;
-                Ok::<_, Infallible>(response.map(|body| BusyBody { body, _busy: busy }))
+                let sending = Sending::current();
+                Ok::<_, Infallible>(response.map(|body| BusyBody::new(body, busy, sending)))
             }
         });
         let builder = match versions {
@@ -116,8 +122,8 @@ impl Http {
     }
 }
 
-fn builder() -> auto::Builder<TokioExecutor> {
-    let mut builder = auto::Builder::new(TokioExecutor::new());
+fn builder(streams: Streams) -> auto::Builder<Streams> {
+    let mut builder = auto::Builder::new(streams);
     builder
         .http1()
         .timer(TokioTimer::new())

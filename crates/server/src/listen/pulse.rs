@@ -9,7 +9,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, Sleep};
+
+use super::sending::{Piece, Sending};
+use crate::limits;
 
 /// How long a connection may go without use.
 #[derive(Debug, Clone, Copy)]
@@ -31,7 +35,11 @@ pub(super) enum Expired {
 
 /// What goes on in a connection, as seen by its stream and by its requests.
 #[derive(Debug)]
-pub(super) struct Pulse(Mutex<State>);
+pub(super) struct Pulse {
+    state: Mutex<State>,
+    /// Pieces that answers over HTTP/2 may have waiting beyond one each.
+    ahead: Arc<Semaphore>,
+}
 
 #[derive(Debug)]
 struct State {
@@ -51,19 +59,21 @@ struct State {
 
 impl Pulse {
     pub(super) fn new() -> Arc<Self> {
-        Arc::new(Self(Mutex::new(State {
+        let state = State {
             requests: 0,
             is_writing: false,
             has_begun: false,
             is_http2: false,
             in_head: false,
             since: Instant::now(),
-        })))
+        };
+        let ahead = Arc::new(Semaphore::new(limits::HTTP2_PIECES_AHEAD));
+        Arc::new(Self { state: Mutex::new(state), ahead })
     }
 
     /// No code that can panic runs under the lock.
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn received(&self, bytes: &[u8]) {
@@ -125,23 +135,48 @@ impl Drop for Busy {
 
 /// A response's body, during which the connection is in use.
 pub(super) struct BusyBody<B> {
-    pub(super) body: B,
-    pub(super) _busy: Busy,
+    body: B,
+    busy: Busy,
+    /// With HTTP/2.
+    sending: Option<Arc<Sending>>,
+    /// Ends before everything has been sent, which takes one frame less.
+    ends_early: bool,
+}
+
+impl<B: Body> BusyBody<B> {
+    /// The body of an answer, and with HTTP/2 what is known of its sending.
+    pub(super) fn new(body: B, busy: Busy, sending: Option<Arc<Sending>>) -> Self {
+        let size = body.size_hint().exact();
+        let ends_early = size.is_some_and(|n| n <= limits::HTTP2_UNATTENDED_BYTES_MAX);
+        Self { body, busy, sending, ends_early }
+    }
 }
 
 impl<B: Body<Data = Bytes> + Unpin> Body for BusyBody<B> {
-    type Data = Bytes;
+    type Data = Piece;
     type Error = B::Error;
 
     fn poll_frame(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+    ) -> Poll<Option<Result<Frame<Piece>, B::Error>>> {
+        let this = self.get_mut();
+        let Some(sending) = &this.sending else {
+            let frame = ready!(Pin::new(&mut this.body).poll_frame(cx));
+            return Poll::Ready(frame.map(|frame| Ok(frame?.map_data(Piece::uncounted))));
+        };
+        ready!(sending.poll_room(cx, &this.busy.0.ahead));
+        let frame = ready!(Pin::new(&mut this.body).poll_frame(cx));
+        if frame.is_none() && !this.ends_early {
+            // Nobody could end a stream that was left alone with what it has yet to send.
+            ready!(sending.poll_empty(cx));
+        }
+        Poll::Ready(frame.map(|frame| Ok(frame?.map_data(|bytes| Piece::counted(bytes, sending)))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        let is_sent = self.sending.as_ref().is_none_or(|sending| sending.is_empty());
+        self.body.is_end_stream() && (is_sent || self.ends_early)
     }
 
     fn size_hint(&self) -> SizeHint {

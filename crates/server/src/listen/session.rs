@@ -36,7 +36,7 @@ impl Session {
         Self {
             handshakes: tls.map(|tls| Handshakes::new(tls, handshake_timeout)),
             plain: if options.plain_http2() { Versions::Either } else { Versions::Http1 },
-            http: Http::new(patience),
+            http: Http::new(patience, bounded(options.write_timeout)),
             ends: Ends::default(),
         }
     }

@@ -8,7 +8,7 @@ use auth::htpasswd::{self, Htpasswd, HtpasswdOptions};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use http::Method;
-use http_body_util::{Empty, StreamBody};
+use http_body_util::{BodyExt as _, Empty, StreamBody};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use server::{RateLimit, RateLimitBy};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -162,6 +162,77 @@ async fn who_does_not_read_loses_the_connection() {
         assert!(n > 0, "cut after {read} bytes");
         read += n;
         tokio::time::sleep(stall / 20).await;
+    }
+}
+
+/// Begins to speak HTTP/2, as a client that takes `window` bytes of each answer before it reads.
+async fn http2(
+    server: &TestServer,
+    window: u32,
+) -> hyper::client::conn::http2::SendRequest<Empty<Bytes>> {
+    let mut builder = hyper::client::conn::http2::Builder::new(TokioExecutor::new());
+    builder.initial_stream_window_size(window).initial_connection_window_size(64 << 20);
+    let socket = TokioIo::new(server.connect().await);
+    let (sender, connection) = builder.handshake(socket).await.unwrap();
+    tokio::spawn(connection);
+    sender
+}
+
+/// What comes of a body, in bytes, and whether that is all of it.
+async fn drain(mut body: hyper::body::Incoming, pause: Duration) -> (usize, bool) {
+    let mut count = 0;
+    loop {
+        let frame = tokio::time::timeout(Duration::from_secs(10), body.frame()).await;
+        match frame.expect("neither more of it nor its end") {
+            Some(Ok(frame)) => count += frame.data_ref().map_or(0, Bytes::len),
+            Some(Err(_)) => return (count, false),
+            None => return (count, true),
+        }
+        tokio::time::sleep(pause).await;
+    }
+}
+
+#[tokio::test]
+async fn an_http2_answer_that_nobody_takes_is_ended_and_no_other() {
+    let stall = Duration::from_millis(300);
+    let server = TestServer::builder()
+        .options(|o| (o.h2c_enabled, o.write_timeout, o.idle_timeout) = (true, stall, LONG))
+        .start()
+        .await;
+    let size = 1 << 20;
+    let large = format!("http://x/v2/a/blobs/{}", server.push_blob("a", vec![7; size]).await);
+    let small = format!("http://x/v2/a/blobs/{}", server.push_blob("a", vec![7; 1000]).await);
+    let get = |url: &str| http::Request::get(url).body(Empty::<Bytes>::new()).unwrap();
+    // One that has no room for anything, and one that has for a part.
+    for (window, url, at_most) in [(0, &large, 0), (0, &small, 0), (100 << 10, &large, 100 << 10)] {
+        let mut sender = http2(&server, window).await;
+        let reply = sender.send_request(get(url)).await.unwrap();
+        assert_eq!(reply.status(), 200);
+        // More streams than one; and the connection is in use meanwhile, and stays.
+        let other = sender.send_request(get(url)).await.unwrap();
+        let until = Instant::now() + stall * 4;
+        while Instant::now() < until {
+            let head = http::Request::head("http://x/v2/").body(Empty::new()).unwrap();
+            assert_eq!(sender.send_request(head).await.unwrap().status(), 200);
+            tokio::time::sleep(stall / 10).await;
+        }
+        for reply in [reply, other] {
+            let (count, is_whole) = drain(reply.into_body(), Duration::ZERO).await;
+            assert!(!is_whole && count <= at_most, "{window}: {count} bytes of {url}");
+        }
+    }
+    // Who takes little at a time, but takes it, gets everything: a piece of 128 KiB takes longer
+    // than the client may take to read anything.
+    let mut sender = http2(&server, 16 << 10).await;
+    let started = Instant::now();
+    let reply = sender.send_request(get(&large)).await.unwrap();
+    let outcome = drain(reply.into_body(), stall / 8).await;
+    assert_eq!(outcome, (size, true), "after {:?}", started.elapsed());
+    assert!(started.elapsed() > stall * 4);
+    // Nor does the time count that the server itself takes.
+    for _ in 0..3 {
+        let reply = sender.send_request(get(&small)).await.unwrap();
+        assert_eq!(drain(reply.into_body(), stall * 2).await, (1000, true));
     }
 }
 
