@@ -1,7 +1,8 @@
-# Connections: ten thousand idle ones beside an honest client, all of them, those of one address, and
-# fewer descriptors than connections.
+# Connections: ten thousand idle ones beside an honest client, by a server that is started with a soft limit
+# of 1024 descriptors; all of them, those of one address, and fewer descriptors than connections.
 # shellcheck shell=bash
 IDLE=10000
+# The clients need them too.
 ulimit -n "$(ulimit -Hn)"
 [ "$(ulimit -n)" -gt $((IDLE + 1000)) ] || not_run "$IDLE connections need more than $(ulimit -n) file descriptors"
 read -r first last </proc/sys/net/ipv4/ip_local_port_range
@@ -36,7 +37,15 @@ goes() {
     [ $((SECONDS - started)) -le 20 ] || fail "$1: a push and a pull of 20 MB took $((SECONDS - started)) s"
 }
 
+# with_descriptors OPTIONS-OF-ULIMIT...: servers are started so from now on.
+with_descriptors() {
+    printf '#!/bin/sh\nulimit %s\nexec "%s" "$@"\n' "$*" "$BINARY" >few
+    chmod +x few
+    WHARF_BIN=$WORK/few
+}
+
 # All of them stay for the whole test.
+with_descriptors -S -n 1024
 with "  limits:
     headertimeout: 10m
     idletimeout: 10m"
@@ -54,6 +63,8 @@ log "resident memory: $before KiB before, $after KiB with $IDLE idle connections
 ok "memory is bounded"
 idle_end
 same "every connection that had been used is alive" $((IDLE / 2)) "$(cat alive)"
+same "the soft limit on descriptors is the hard one" "$(ulimit -Hn)" "$(awk '/^Max open files/ { print $4 }' "/proc/$SERVER_PID/limits")"
+WHARF_BIN=$BINARY
 gone() { [ "$(descriptors)" -lt 200 ]; }
 wait_for 20 gone || fail "$(descriptors) descriptors are open after all clients have gone"
 ok "every connection is given back"
@@ -138,14 +149,33 @@ expect 200 "another address has its own" GET /v2/ --interface 127.0.0.2
 wait "$silent"
 expect 200 "once the others are gone there is room" GET /v2/
 
-# Fewer descriptors than clients.
-printf '#!/bin/sh\nulimit -n 150\nexec "%s" "$@"\n' "$BINARY" >few
-chmod +x few
-WHARF_BIN=$WORK/few
-with "  limits:
+# Fewer descriptors than clients: some are left for files, and for the debug listener.
+DEBUG_PORT=$(free_port)
+with_descriptors -n 400
+with "  debug:
+    addr: 127.0.0.1:$DEBUG_PORT
+  limits:
     idletimeout: 3s"
-"$CONNECTIONS" silent "$PORT" 300 30 >silent.json || fail "300 connections: $(cat silent.json)"
-same "more connections than descriptors are all served in turn" 0 "$(jq .left silent.json)"
-contains "with a line in the log" "$(cat "$SERVER_LOG")" "could not accept a connection"
-server_alive "after running out of descriptors"
+contains "a limit on descriptors that is too low is reported" "$(cat "$SERVER_LOG")" "too few file descriptors for http.limits.connections"
+head -c 160000 /dev/urandom >slow
+"$CONNECTIONS" honest "$PORT" "$(upload_path limits/few slow)" slow 32000 >honest.few &
+honest=$!
+CHILD_PIDS+=("$honest")
+sleep 1
+"$CONNECTIONS" silent "$PORT" 600 60 >silent.json &
+silent=$!
+CHILD_PIDS+=("$silent")
+sleep 1
+open=$(descriptors)
+[ "$open" -le 300 ] || fail "$open of 400 descriptors are open"
+ok "600 connections leave room: $open of 400 descriptors are open"
+for _ in 1 2 3; do curl -sf --max-time 2 "http://127.0.0.1:$DEBUG_PORT/debug/health" >/dev/null || fail "no answer of the debug listener"; done
+ok "the debug listener answers"
+wait "$honest" || fail "a push beside them: $(cat honest.few)"
+same "a push that had begun succeeds" 201 "$(cat honest.few)"
+wait "$silent" || fail "600 connections: $(cat silent.json)"
+same "and all of them are served in turn" 0 "$(jq .left silent.json)"
+pulls_blob "what was pushed" limits/few "$(digest_of slow)" slow
+if grep -q 'could not accept a connection' "$SERVER_LOG"; then fail "the descriptors ran out"; fi
+server_alive "after too many clients"
 WHARF_BIN=$BINARY

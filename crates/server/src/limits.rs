@@ -103,6 +103,11 @@ pub const LINGER_BYTES_MAX: u64 = 64 << 20;
 /// After an early answer: how long the client is given to read it and to close.
 pub const LINGER_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Connections that the system keeps until there is room for them, of those that were made beyond the
+/// limit: Linux' default for the most, which is also what Go asks for. Whoever comes then has to try
+/// again, which TCP does by itself after a second and later.
+pub const LISTEN_BACKLOG: i32 = 4096;
+
 /// How long to wait after `accept` failed, typically for want of file descriptors.
 pub const ACCEPT_BACK_OFF: Duration = Duration::from_millis(100);
 

@@ -8,7 +8,7 @@ use notify::Notifier;
 use registry::Registry;
 use server::{AccessLog, App, Metrics};
 
-use crate::{authentication, encryption, notifications, options, storage_driver};
+use crate::{authentication, descriptors, encryption, notifications, options, storage_driver};
 
 /// What runs and what others need to know of.
 pub(crate) struct Parts {
@@ -31,7 +31,10 @@ pub(crate) fn assemble(config: &Config, is_traced: bool) -> anyhow::Result<Parts
     let metrics = metrics(config, notifier.as_deref(), tls.as_ref());
     let driver = storage_driver::observed(driver, metrics.as_ref(), is_traced);
     let registry = Arc::new(Registry::new(driver, options::registry(config)));
-    let mut app = App::new(registry, options::server(config)?);
+    let mut options = options::server(config)?;
+    options.connections_max =
+        descriptors::connections(options.connections_max, descriptors::raise());
+    let mut app = App::new(registry, options);
     if config.log.access_log {
         app = app.with_access_log(AccessLog::stdout().context("access log")?);
     }

@@ -5,6 +5,7 @@ mod authentication;
 mod background;
 mod cli;
 mod commands;
+mod descriptors;
 mod encryption;
 mod entrypoint;
 mod listening;

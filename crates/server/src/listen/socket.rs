@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::net::Ipv4Addr;
+use std::os::fd::AsFd;
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use super::address::ListenAddress;
 use super::connection::Socket;
 use super::systemd;
 use crate::exchange::Peer;
+use crate::limits::LISTEN_BACKLOG;
 
 /// A socket that takes connections.
 #[derive(Debug)]
@@ -79,11 +81,13 @@ impl Listener {
         match address {
             ListenAddress::Tcp { host, port } => {
                 let listener = bind_tcp(host, *port).await.map_err(failed)?;
+                lengthen_backlog(&listener);
                 Ok(Self { kind: Kind::Tcp(listener), file: None, tls: None })
             }
             ListenAddress::Unix(path) => {
                 remove_socket(path).map_err(failed)??;
                 let listener = UnixListener::bind(path).map_err(failed)?;
+                lengthen_backlog(&listener);
                 Ok(Self { kind: Kind::Unix(listener), file: Some(path.clone()), tls: None })
             }
         }
@@ -160,6 +164,11 @@ async fn bind_tcp(host: &str, port: u16) -> io::Result<TcpListener> {
         }
         outcome => outcome,
     }
+}
+
+/// The standard library has 128 connections wait at most. Should the system refuse, that will do.
+fn lengthen_backlog(listener: &impl AsFd) {
+    let _ = rustix::net::listen(listener, LISTEN_BACKLOG);
 }
 
 /// Removes what an earlier process left; anything but a socket stays.
