@@ -24,6 +24,8 @@ struct Status {
     start_time_seconds: Option<f64>,
     resident_bytes: Option<u64>,
     virtual_bytes: Option<u64>,
+    /// As the kernel writes it, `u64::MAX` where there is no limit: Distribution does too.
+    virtual_max_bytes: Option<u64>,
     threads: Option<u64>,
     open_descriptors: Option<u64>,
     max_descriptors: Option<u64>,
@@ -43,9 +45,10 @@ impl Status {
             start_time_seconds: start_time_seconds(stat.as_deref()),
             resident_bytes: kibibytes(&status, "VmRSS:"),
             virtual_bytes: kibibytes(&status, "VmSize:"),
+            virtual_max_bytes: limit(&limits, "Max address space"),
             threads: number_behind(&status, "Threads:"),
             open_descriptors,
-            max_descriptors: number_behind(&limits, "Max open files"),
+            max_descriptors: limit(&limits, "Max open files"),
         }
     }
 }
@@ -89,6 +92,11 @@ impl Collector for Process {
                 "process_virtual_memory_bytes",
                 "Virtual memory size in bytes.",
                 status.virtual_bytes.map(to_f64),
+            ),
+            (
+                "process_virtual_memory_max_bytes",
+                "Maximum amount of virtual memory available in bytes.",
+                status.virtual_max_bytes.map(to_f64),
             ),
             ("process_threads", "Number of OS threads.", status.threads.map(to_f64)),
             (
@@ -148,6 +156,15 @@ fn kibibytes(status: &str, key: &str) -> Option<u64> {
     Some(number_behind(status, key)? * 1024)
 }
 
+/// The soft limit in a line of `/proc/self/limits`; the largest number when there is none.
+fn limit(limits: &str, key: &str) -> Option<u64> {
+    let rest = limits.lines().find_map(|line| line.strip_prefix(key))?;
+    match rest.split_whitespace().next()? {
+        "unlimited" => Some(u64::MAX),
+        number => number.parse().ok(),
+    }
+}
+
 /// The first number of the line that begins with `key`.
 fn number_behind(text: &str, key: &str) -> Option<u64> {
     let rest = text.lines().find_map(|line| line.strip_prefix(key))?;
@@ -165,7 +182,9 @@ mod tests {
         assert_eq!(start_after_boot_seconds(stat), Some(9.0));
         assert_eq!(kibibytes("Name:\tx\nVmRSS:\t   12 kB\n", "VmRSS:"), Some(12 * 1024));
         let limits = "Limit  Soft  Hard\nMax open files            1024   4096   files\n";
-        assert_eq!(number_behind(limits, "Max open files"), Some(1024));
+        assert_eq!(limit(limits, "Max open files"), Some(1024));
+        let limits = "Max address space         unlimited            unlimited            bytes\n";
+        assert_eq!(limit(limits, "Max address space"), Some(u64::MAX));
         assert_eq!(cpu_seconds(""), None);
     }
 

@@ -140,7 +140,7 @@ async fn storage_actions_and_the_metrics_of_others() {
     let errors = format!("wharf_storage_errors_total{{{labels}=\"GetContent\"}}");
     assert!(value(&metrics, &errors).abs() < f64::EPSILON);
     assert!(
-        metrics.text().contains("\nwharf_tls_certificate_expiry_timestamp_seconds 2000000000"),
+        metrics.text().contains("\nwharf_tls_certificate_expiry_timestamp_seconds 2e+09\n"),
         "{}",
         metrics.text()
     );
