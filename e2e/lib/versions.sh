@@ -23,4 +23,7 @@ CONFORMANCE_RELEASE_VERSION=v0.0.0-20250123160558-a139cc423184
 
 GO_BUILD_LIMIT_SECS=900
 
+# A Python package: the models that Grafana Labs generate from the schema of dashboards, of Grafana 10.1.
+GRAFANA_MODELS=grafana-foundation-sdk==1769699998!10.1.0
+
 CARGO_DEB_VERSION=3.8.0
