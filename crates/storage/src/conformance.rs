@@ -21,6 +21,7 @@ mod content;
 mod directories;
 mod races;
 mod tree;
+mod watching;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -33,6 +34,7 @@ pub use content::*;
 pub use directories::*;
 pub use races::*;
 pub use tree::*;
+pub use watching::*;
 
 use crate::{Driver, Object, Result, StorageError, StoragePath};
 
@@ -62,6 +64,8 @@ macro_rules! conformance_tests {
             puts_to_one_path_are_atomic publishes_to_one_path_are_atomic
             one_of_many_writers_gets_in streams_are_independent
             a_dropped_append_leaves_a_prefix
+
+            a_watch_ends_with_its_sources a_followed_directory_tells_of_its_changes
         }
     };
     (tree: $make:expr) => {
@@ -148,6 +152,7 @@ mod tests {
             include_str!("conformance/directories.rs"),
             include_str!("conformance/races.rs"),
             include_str!("conformance/tree.rs"),
+            include_str!("conformance/watching.rs"),
         ];
         let cases = files.iter().flat_map(|file| file.split("pub async fn ").skip(1));
         let names: Vec<_> = cases.filter_map(|case| case.split('(').next()).collect();

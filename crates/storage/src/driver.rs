@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::Stream;
 
+use crate::watch::Watcher;
 use crate::{Result, StorageError, StoragePath};
 
 /// The bytes of an object, piece by piece. An error ends it.
@@ -122,6 +123,12 @@ pub trait Driver: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// `NotFound` when there is no such directory.
     async fn listing_version(&self, path: &StoragePath) -> Result<Option<ListingVersion>>;
+
+    /// Who is told of changes, where the storage can tell of every single one. Everywhere else
+    /// what is remembered has to be compared with the storage.
+    fn watcher(&self) -> Option<&dyn Watcher> {
+        None
+    }
 }
 
 /// One change of a [`Driver::apply`].

@@ -35,6 +35,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use bytes::Bytes;
 
+use crate::watch::Watcher;
 use crate::{
     Appender, ByteStream, Driver, EntryKind, Listing, ListingVersion, Object, Result, Stat,
     StorageError, StoragePath,
@@ -320,6 +321,11 @@ impl Driver for Faulty {
     async fn listing_version(&self, path: &StoragePath) -> Result<Option<ListingVersion>> {
         self.read("look at", path)?;
         self.inner.listing_version(path).await
+    }
+
+    /// None: what is remembered is not read, and what is not read can't fail.
+    fn watcher(&self) -> Option<&dyn Watcher> {
+        None
     }
 }
 

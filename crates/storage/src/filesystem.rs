@@ -8,6 +8,8 @@
 //! survives a loss of power: content, sync, rename, sync of the directory, sync of the
 //! directories above it that are new (`write`, `durable`).
 //!
+//! *Changes* are told of by the kernel, where it knows of all of them (`watching`).
+//!
 //! Symbolic links within the tree are followed, since people put parts of a registry on other
 //! disks that way, and Distribution follows them too.
 
@@ -18,6 +20,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::limits::MAX_THREADS_DEFAULT;
+use crate::watch::Watcher;
 use crate::{Appender, Change, Driver, Listing, ListingVersion, Object, Result, Stat, StoragePath};
 
 mod appender;
@@ -34,6 +37,7 @@ mod retries;
 mod start;
 mod stream;
 mod volume;
+mod watching;
 mod write;
 mod writers;
 
@@ -58,6 +62,10 @@ pub struct FilesystemOptions {
     /// Read on the async worker what the kernel has in memory. It is a matter of speed only, and
     /// turned off by itself where the kernel or the filesystem doesn't support it.
     pub inline_reads: bool,
+    /// Have the kernel tell of changes, so that what is remembered of a listing need not be
+    /// compared with it. It is a matter of speed only, and turned off by itself where it would not
+    /// hear of everything.
+    pub watch_changes: bool,
 }
 
 impl FilesystemOptions {
@@ -68,6 +76,7 @@ impl FilesystemOptions {
             max_threads: MAX_THREADS_DEFAULT,
             read_only: false,
             inline_reads: true,
+            watch_changes: true,
         }
     }
 }
@@ -173,5 +182,9 @@ impl Driver for Filesystem {
 
     async fn listing_version(&self, path: &StoragePath) -> Result<Option<ListingVersion>> {
         read::listing_version(&self.volume, path).await
+    }
+
+    fn watcher(&self) -> Option<&dyn Watcher> {
+        self.volume.watching().map(|_| self as &dyn Watcher)
     }
 }

@@ -13,6 +13,7 @@ pub mod limits;
 pub mod memory;
 pub mod observed;
 mod path;
+pub mod watch;
 
 pub use driver::{
     Appender, ByteStream, Change, Driver, Entry, EntryKind, Listing, ListingVersion, Object, Stat,

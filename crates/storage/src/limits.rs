@@ -60,3 +60,20 @@ pub const MAX_THREADS_DEFAULT: usize = 100;
 /// The lowest number of blocking operations at once that can be asked for. Below it a few slow
 /// syncs would hold up every read; Distribution raises lower values in silence, too.
 pub const MAX_THREADS_MIN: usize = 25;
+
+/// How many directories one driver has the kernel watch at most. Each takes about 1 KiB of the
+/// kernel's memory, with the inode that it holds, and counts against the user's
+/// `fs.inotify.max_user_watches`, which is 8,192 on old kernels and a hundred times that on others.
+pub const WATCHES_MAX: usize = 16 * 1024;
+
+/// How many directories may be watched to follow one: those on the way there. A repository's
+/// name has at most 255 bytes, so 128 components, and there are a few above and below them.
+pub const FOLLOWING_WATCHES_MAX: usize = 160;
+
+/// How many changes to a directory are noted for whoever follows it. Somebody who does not ask for
+/// longer lists it anew, which from this number on is not much more work.
+pub const JOURNAL_CHANGES_MAX: usize = 4096;
+
+/// How much of the queue of events is read at once, in bytes. Lies on the stack, and an event has
+/// 16 bytes and a name; the kernel's queue holds 16,384 of them.
+pub const EVENT_BUFFER_BYTES: usize = 16 * 1024;

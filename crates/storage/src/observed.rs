@@ -13,6 +13,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use tracing::{Instrument as _, Span};
 
+use crate::watch::Watcher;
 use crate::{Appender, Change, Driver, Listing, ListingVersion, Object, Result, Stat, StoragePath};
 
 mod action;
@@ -193,6 +194,10 @@ impl Driver for Observed {
 
     async fn listing_version(&self, path: &StoragePath) -> Result<Option<ListingVersion>> {
         watched!(self, ListingVersion, "ListingVersion", path, self.driver.listing_version(path))
+    }
+
+    fn watcher(&self) -> Option<&dyn Watcher> {
+        self.driver.watcher()
     }
 }
 

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::Semaphore;
 use uuid::Uuid;
@@ -92,6 +92,8 @@ pub(super) fn open(options: FilesystemOptions, disk: Box<dyn Disk>) -> Result<Vo
         inline: Inline::new(options.inline_reads, is_local, device),
         writers: Writers::default(),
         parents: Parents::default(),
+        watch_changes: options.watch_changes,
+        watching: OnceLock::new(),
         threads: Arc::new(Semaphore::new(
             options.max_threads.clamp(MAX_THREADS_MIN, Semaphore::MAX_PERMITS),
         )),

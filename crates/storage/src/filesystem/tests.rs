@@ -15,6 +15,7 @@ use crate::{Change, EntryKind, StorageError};
 
 mod durability;
 mod sharing;
+mod watching;
 
 fn path(text: &str) -> StoragePath {
     StoragePath::parse(text).unwrap()

@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::Semaphore;
 
@@ -13,7 +13,9 @@ use super::durable::DurableDirectories;
 use super::inline::Inline;
 use super::parents::Parents;
 use super::retries::pause_before;
+use super::watching::Watching;
 use super::writers::Writers;
+use crate::limits::WATCHES_MAX;
 use crate::{Result, StorageError, StoragePath};
 
 #[derive(Debug)]
@@ -26,6 +28,9 @@ pub(super) struct Volume {
     pub(super) inline: Inline,
     pub(super) writers: Writers,
     pub(super) parents: Parents,
+    pub(super) watch_changes: bool,
+    /// What is watched; filled when it is first asked for.
+    pub(super) watching: OnceLock<Option<Arc<Watching>>>,
     /// One permit for each operation that may block at once.
     pub(super) threads: Arc<Semaphore>,
 }
@@ -39,6 +44,13 @@ impl Volume {
             located.push(path.as_str());
         }
         located.into()
+    }
+
+    /// What is watched, where that can be done.
+    pub(super) fn watching(&self) -> Option<&Arc<Watching>> {
+        let begin =
+            || self.watch_changes.then(|| Watching::begin(&self.root, self.device, WATCHES_MAX));
+        self.watching.get_or_init(|| begin().flatten()).as_ref()
     }
 
     /// Does work that may wait for the disk. Once it has begun it runs to its end, whether or not
