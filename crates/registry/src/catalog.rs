@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use oci::RepositoryName;
 
+use crate::answers::{Answer, Question};
 use crate::layout::{self, MANIFESTS_DIRECTORY};
 use crate::limits::{ENTRIES_BETWEEN_YIELDS, REPOSITORY_DEPTH_MAX};
 use crate::listings::Directories;
+use crate::trail::Trail;
 use crate::{Names, Page, Registry, Result};
 
 impl Registry {
@@ -15,12 +17,21 @@ impl Registry {
     ///
     /// # Errors
     /// [`crate::Error::Storage`].
-    pub async fn list_repositories(&self, page: Page<'_>) -> Result<Names> {
+    pub async fn list_repositories(&self, page: Page<'_>) -> Result<Answer<Names>> {
+        let question = Question::Repositories { page: page.into() };
+        Ok(self.answer(question).await?.names())
+    }
+
+    pub(crate) async fn derive_repositories(
+        &self,
+        page: Page<'_>,
+        trail: &mut Trail,
+    ) -> Result<Names> {
         let mut names = Names::default();
         let mut walk = RepositoryWalk::starting_after(self, page.last);
-        while let Some((name, directories)) = walk.next().await? {
+        while let Some((name, directories)) = walk.next(trail).await? {
             if directories.contains(MANIFESTS_DIRECTORY)
-                && self.has_manifests(&name).await?
+                && self.has_manifests(&name, trail).await?
                 && !names.offer(page, name.as_str())
             {
                 break;
@@ -45,7 +56,8 @@ struct Frame {
     /// The name so far; empty at the root.
     prefix: String,
     directories: Arc<Directories>,
-    next: usize,
+    /// The entry that was passed last.
+    passed: Option<Box<str>>,
     /// Whether the name so far is the beginning of `last`, so that entries may still sort before.
     on_last: bool,
 }
@@ -57,11 +69,16 @@ impl<'a> RepositoryWalk<'a> {
     }
 
     /// The next directory.
-    pub(crate) async fn next(&mut self) -> Result<Option<(RepositoryName, Arc<Directories>)>> {
+    pub(crate) async fn next(
+        &mut self,
+        trail: &mut Trail,
+    ) -> Result<Option<(RepositoryName, Arc<Directories>)>> {
         if !self.begun {
             self.begun = true;
             let driver = &*self.registry.driver;
-            let root = self.registry.listings.directories(driver, &layout::repositories()).await?;
+            let path = layout::repositories();
+            trail.listing(&path);
+            let root = self.registry.listings.directories(driver, &path).await?;
             if let Some(directories) = root {
                 self.push(String::new(), directories, true);
             }
@@ -73,6 +90,7 @@ impl<'a> RepositoryWalk<'a> {
             }
             let driver = &*self.registry.driver;
             let path = layout::repository(&name);
+            trail.listing(&path);
             // Deleted since its parent was listed: nothing to see.
             let Some(directories) = self.registry.listings.directories(driver, &path).await? else {
                 continue;
@@ -88,7 +106,7 @@ impl<'a> RepositoryWalk<'a> {
     fn push(&mut self, prefix: String, directories: Arc<Directories>, on_last: bool) {
         if self.stack.len() < REPOSITORY_DEPTH_MAX {
             let on_last = on_last && self.stack.len() < self.last.len();
-            self.stack.push(Frame { prefix, directories, next: 0, on_last });
+            self.stack.push(Frame { prefix, directories, passed: None, on_last });
         }
     }
 
@@ -98,23 +116,22 @@ impl<'a> RepositoryWalk<'a> {
         loop {
             let depth = self.stack.len().checked_sub(1)?;
             let frame = &mut self.stack[depth];
-            let Some(entry) = frame.directories.all().get(frame.next) else {
+            let last = self.last.get(depth).filter(|_| frame.on_last);
+            let entry = match (&frame.passed, last) {
+                (None, Some(last)) => frame.directories.first_from(last),
+                (passed, _) => frame.directories.after(passed.as_deref()).next(),
+            };
+            let Some(entry) = entry else {
                 self.stack.pop();
                 continue;
             };
-            frame.next += 1;
-            let order = match self.last.get(depth) {
-                Some(last) if frame.on_last => entry.name().cmp(*last),
-                _ => std::cmp::Ordering::Greater,
-            };
-            if order.is_lt() {
-                continue;
-            }
+            let order = last.map_or(std::cmp::Ordering::Greater, |last| entry.name().cmp(last));
             let text = if frame.prefix.is_empty() {
                 entry.name().to_owned()
             } else {
                 format!("{}/{}", frame.prefix, entry.name())
             };
+            frame.passed = Some(entry.name().into());
             // Reserved directories begin with '_', which no component of a name does.
             if let Ok(name) = RepositoryName::parse(&text) {
                 return Some((name, order.is_gt(), order.is_eq()));

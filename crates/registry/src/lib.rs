@@ -5,6 +5,7 @@
 //! of HTTP or of users. What lies on the storage is the only truth: everything kept in memory is
 //! derived from it, bounded, and checked against it before it is believed.
 
+mod answers;
 mod blobs;
 mod body;
 mod catalog;
@@ -20,8 +21,10 @@ mod purge;
 mod referrers;
 mod registry;
 mod tags;
+mod trail;
 mod uploads;
 
+pub use answers::Answer;
 pub use blobs::{Blob, BlobStat};
 pub use body::{Body, Chunk, ChunkRange};
 pub use error::{BodyError, Error, ReferenceFault, Result};

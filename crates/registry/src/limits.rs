@@ -20,6 +20,41 @@ pub const MANIFEST_CACHE_ENTRIES: usize = 10_000;
 /// What the cache of directory listings holds at most, in bytes.
 pub const LISTING_CACHE_BYTES_MAX: u64 = 32 << 20;
 
+/// From how many entries on a listing is followed instead of read again after a change. Reading
+/// fewer takes less than a tenth of a millisecond.
+pub const FOLLOWED_ENTRIES_MIN: usize = 256;
+
+/// What following a directory counts for in the cache of listings, in bytes: the few directories on
+/// the way to it that are watched, and what is noted of its changes.
+pub const FOLLOWED_BYTES: u64 = 16 << 10;
+
+/// How many entries of a listing are copied when one of them changes.
+pub const LISTING_CHUNK_ENTRIES: usize = 256;
+
+/// What remembered answers hold at most, in bytes, with [`WATCH_BYTES`] for each watch. It is that
+/// which keeps the watches below what the storage has of them.
+pub const ANSWERS_BYTES_MAX: u64 = 16 << 20;
+
+/// What remembered answers may always hold, in bytes, on a system that allows few watches.
+pub const ANSWERS_BYTES_MIN: u64 = 1 << 20;
+
+/// What a watch counts for in a remembered answer, in bytes: about what the kernel needs for it,
+/// and half as much goes to keep account of it here.
+pub const WATCH_BYTES: usize = 1024;
+
+/// How many watches one answer may take. A page of 100 repositories takes 500, of 1,000 tags 2,000.
+pub const ANSWER_WATCHES_MAX: usize = 6 * 1024;
+
+/// How many files and listings one answer may be derived from to be remembered.
+pub const ANSWER_SOURCES_MAX: usize = 4096;
+
+/// How many tags a list may have for each of their links to be read, rather than to be remembered
+/// as seen; such a list can be watched.
+pub const TAGS_READ_MAX: usize = 2000;
+
+/// How many questions are noted as asked lately, about 40 bytes each.
+pub const QUESTIONS_NOTED_MAX: usize = 4096;
+
 /// What the referrers indexes of all repositories hold at most, in bytes.
 pub const REFERRERS_CACHE_BYTES_MAX: u64 = 32 << 20;
 

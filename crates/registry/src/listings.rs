@@ -1,83 +1,83 @@
-//! Directory listings, remembered for as long as the storage says that they are right.
+//! Directory listings, remembered for as long as they are certain to be right.
+//!
+//! A large one is followed where the storage tells of changes, so that a change costs as much as
+//! it changes. The others are compared with the storage by their version each time.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use quick_cache::sync::Cache;
-use storage::{Driver, EntryKind, ListingVersion, StorageError, StoragePath};
+use storage::watch::Follow;
+use storage::{Driver, ListingVersion, StorageError, StoragePath};
 
-use crate::limits::LISTING_CACHE_BYTES_MAX;
+use crate::limits::{FOLLOWED_BYTES, FOLLOWED_ENTRIES_MIN, LISTING_CACHE_BYTES_MAX};
 
-/// The subdirectories of a directory, sorted by the bytes of their names.
-#[derive(Debug)]
-pub(crate) struct Directories {
-    version: Option<ListingVersion>,
-    entries: Vec<Directory>,
+mod directories;
+
+pub(crate) use directories::{Directories, Directory};
+
+/// A listing, and how to tell whether it is right.
+struct Known {
+    state: Mutex<State>,
+    weight_bytes: u64,
 }
 
-/// One subdirectory.
-#[derive(Debug)]
-pub(crate) struct Directory {
-    name: Box<str>,
-    /// Set once the link of a tag was seen to be there. It only ever vanishes together with its
-    /// directory, so this may be remembered as long as the listing; that it is *not* there may
-    /// not. (Links of manifests and layers do vanish by themselves, and are not remembered.)
-    confirmed: AtomicBool,
-}
-
-impl Directory {
-    pub(crate) fn name(&self) -> &str {
-        &self.name
-    }
-
-    pub(crate) fn is_confirmed(&self) -> bool {
-        self.confirmed.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn confirm(&self) {
-        self.confirmed.store(true, Ordering::Relaxed);
-    }
-}
-
-impl Directories {
+struct State {
+    directories: Arc<Directories>,
     /// The version that was listed, when it can be recognised again.
-    pub(crate) const fn version(&self) -> Option<ListingVersion> {
-        self.version
+    version: Option<ListingVersion>,
+    /// What becomes of it; none where it is not followed, or can't be any more.
+    changes: Option<Box<dyn Follow>>,
+}
+
+impl Known {
+    fn new(state: State) -> Self {
+        let following = if state.changes.is_some() { FOLLOWED_BYTES } else { 0 };
+        let weight_bytes = state.directories.weight_bytes() + following;
+        Self { state: Mutex::new(state), weight_bytes }
     }
 
-    /// All subdirectories.
-    pub(crate) fn all(&self) -> &[Directory] {
-        &self.entries
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The subdirectories whose names sort behind `last`.
-    pub(crate) fn after(&self, last: Option<&str>) -> &[Directory] {
-        let start = last.map_or(0, |last| self.entries.partition_point(|e| &*e.name <= last));
-        &self.entries[start..]
+    /// The listing as it is now, if it is followed.
+    fn followed(&self) -> Option<Arc<Directories>> {
+        // Held until the changes are in: whoever comes second must find them there.
+        let mut state = self.state();
+        let Some(changes) = state.changes.as_ref()?.changes() else {
+            state.changes = None;
+            return None;
+        };
+        if !changes.is_empty() {
+            state.directories = Arc::new(state.directories.changed(changes));
+            state.version = None;
+        }
+        // One that outgrows what it was weighed as is listed, and weighed, anew.
+        if state.directories.weight_bytes() > 2 * self.weight_bytes {
+            state.changes = None;
+            return None;
+        }
+        Some(Arc::clone(&state.directories))
     }
 
-    /// Whether there is a subdirectory of this name.
-    pub(crate) fn contains(&self, name: &str) -> bool {
-        self.entries.binary_search_by(|e| (*e.name).cmp(name)).is_ok()
-    }
-
-    fn weight_bytes(&self) -> u64 {
-        let entry = size_of::<Directory>() as u64;
-        128 + self.entries.iter().map(|e| entry + e.name.len() as u64).sum::<u64>()
+    /// The listing, if this is its version.
+    fn of_version(&self, version: Option<ListingVersion>) -> Option<Arc<Directories>> {
+        let state = self.state();
+        (version.is_some() && state.version == version).then(|| Arc::clone(&state.directories))
     }
 }
 
 #[derive(Clone)]
 struct ByBytes;
 
-impl quick_cache::Weighter<StoragePath, Arc<Directories>> for ByBytes {
-    fn weight(&self, key: &StoragePath, value: &Arc<Directories>) -> u64 {
-        key.as_str().len() as u64 + value.weight_bytes()
+impl quick_cache::Weighter<StoragePath, Arc<Known>> for ByBytes {
+    fn weight(&self, key: &StoragePath, value: &Arc<Known>) -> u64 {
+        key.as_str().len() as u64 + value.weight_bytes
     }
 }
 
 /// The listings that are remembered.
-pub(crate) struct Listings(Cache<StoragePath, Arc<Directories>, ByBytes>);
+pub(crate) struct Listings(Cache<StoragePath, Arc<Known>, ByBytes>);
 
 impl Listings {
     pub(crate) fn new() -> Self {
@@ -105,22 +105,31 @@ impl Listings {
         driver: &dyn Driver,
         path: &StoragePath,
     ) -> Result<Arc<Directories>, StorageError> {
-        if let Some(known) = self.0.get(path)
-            && known.version == driver.listing_version(path).await?
-        {
-            return Ok(known);
+        let known = self.0.get(path);
+        let mut is_large = false;
+        if let Some(known) = &known {
+            if let Some(directories) = known.followed() {
+                return Ok(directories);
+            }
+            let version = driver.listing_version(path).await?;
+            if let Some(directories) = known.of_version(version) {
+                return Ok(directories);
+            }
+            is_large = known.state().directories.len() >= FOLLOWED_ENTRIES_MIN;
         }
+        // One that has changed may go on changing.
+        let changes = match driver.watcher().filter(|_| is_large) {
+            Some(watcher) => watcher.follow(path).await.ok(),
+            None => None,
+        };
         let listing = driver.list(path).await?;
-        let directories = listing.entries.into_iter().filter(|e| e.kind == EntryKind::Directory);
-        let fresh = Arc::new(Directories {
-            version: listing.version,
-            entries: directories
-                .map(|e| Directory { name: e.name, confirmed: AtomicBool::new(false) })
-                .collect(),
-        });
-        if fresh.version.is_some() {
-            self.0.insert(path.clone(), fresh.clone());
+        let version = listing.version;
+        let directories = Arc::new(Directories::new(listing));
+        // Even one that can't be recognised says whether the directory is a large one.
+        if version.is_some() || directories.len() >= FOLLOWED_ENTRIES_MIN {
+            let state = State { directories: Arc::clone(&directories), version, changes };
+            self.0.insert(path.clone(), Arc::new(Known::new(state)));
         }
-        Ok(fresh)
+        Ok(directories)
     }
 }

@@ -6,7 +6,8 @@ use oci::{
 };
 use storage::{Change, StorageError};
 
-use crate::limits::STORED_MANIFEST_BYTES_MAX;
+use crate::limits::{ANSWER_SOURCES_MAX, STORED_MANIFEST_BYTES_MAX};
+use crate::trail::Trail;
 use crate::{Error, Registry, Result, layout, link};
 
 mod cache;
@@ -197,18 +198,29 @@ impl Registry {
     }
 
     /// Whether a repository has any manifest at all.
-    pub(crate) async fn has_manifests(&self, name: &RepositoryName) -> Result<bool> {
+    pub(crate) async fn has_manifests(
+        &self,
+        name: &RepositoryName,
+        trail: &mut Trail,
+    ) -> Result<bool> {
         let path = layout::revisions(name, Algorithm::Sha256);
-        let Some(revisions) = self.listings.directories(&*self.driver, &path).await? else {
-            return Ok(false);
-        };
+        let revisions = self.listings.directories(&*self.driver, &path).await?;
+        let mut absent = Vec::new();
         // Distribution leaves the directory of a deleted manifest behind, without its link.
-        for entry in revisions.all() {
+        for entry in revisions.iter().flat_map(|revisions| revisions.all()) {
             let Ok(digest) = Digest::from_hex(Algorithm::Sha256, entry.name()) else { continue };
-            if link::read(&*self.driver, &layout::revision_link(name, &digest)).await?.is_some() {
+            let link = layout::revision_link(name, &digest);
+            if link::read(&*self.driver, &link).await?.is_some() {
+                // As long as it has this one, it does not matter what others it has.
+                trail.file(&link);
                 return Ok(true);
             }
+            if absent.len() <= ANSWER_SOURCES_MAX {
+                absent.push(link);
+            }
         }
+        trail.listing(&path);
+        absent.iter().for_each(|link| trail.file(link));
         Ok(false)
     }
 }

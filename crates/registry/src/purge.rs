@@ -7,6 +7,7 @@ use storage::{StorageError, StoragePath};
 
 use crate::catalog::RepositoryWalk;
 use crate::layout::{self, UPLOADS_DIRECTORY};
+use crate::trail::Trail;
 use crate::{Registry, Result, UploadId};
 
 /// What a purge did.
@@ -32,7 +33,7 @@ impl Registry {
         let mut report = PurgeReport::default();
         let now = SystemTime::now();
         let mut walk = RepositoryWalk::starting_after(self, None);
-        while let Some((name, directories)) = walk.next().await? {
+        while let Some((name, directories)) = walk.next(&mut Trail::none()).await? {
             if !directories.contains(UPLOADS_DIRECTORY) {
                 continue;
             }

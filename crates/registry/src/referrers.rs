@@ -12,9 +12,10 @@ use oci::{Algorithm, Digest, Manifest, RepositoryName};
 use quick_cache::sync::Cache;
 use serde::Serialize;
 use serde_json::{Map, Value};
-use storage::ListingVersion;
 
+use crate::answers::{Answer, Question};
 use crate::limits::{ENTRIES_BETWEEN_YIELDS, REFERRERS_CACHE_BYTES_MAX, REFERRERS_PAGE_BYTES_MAX};
+use crate::trail::Trail;
 use crate::{Error, Page, Registry, Result, layout};
 
 /// A manifest that refers to the subject (distribution-spec, "Listing Referrers").
@@ -55,8 +56,8 @@ pub struct Referrers {
 /// What is known of one repository's manifests. Replaced as a whole when there are new ones.
 #[derive(Debug, Clone, Default)]
 struct Index {
-    /// The version of each algorithm's directory of revisions that is taken in completely.
-    versions: [Option<ListingVersion>; Algorithm::ALL.len()],
+    /// The edition of each algorithm's directory of revisions that is taken in completely.
+    editions: [Option<u64>; Algorithm::ALL.len()],
     /// The manifests that were read, by the first half of their digest: enough to tell those of
     /// one repository apart, at a quarter of the memory.
     read: HashSet<(Algorithm, u128)>,
@@ -87,15 +88,18 @@ impl Index {
             artifact_type: manifest.referrer_artifact_type().map(str::to_owned),
             annotations: manifest.annotations.clone(),
         });
-        self.descriptor_bytes += 256 + 2 * json_bytes(&descriptor) as u64;
+        self.descriptor_bytes += 256 + 2 * descriptor.json_bytes() as u64;
         let siblings = self.by_subject.entry(subject).or_default();
         let position = siblings.partition_point(|s| s.digest < digest);
         siblings.insert(position, descriptor);
     }
 }
 
-fn json_bytes(descriptor: &ReferrerDescriptor) -> usize {
-    serde_json::to_vec(descriptor).map_or(0, |json| json.len())
+impl ReferrerDescriptor {
+    /// How long it is when it is sent.
+    pub(crate) fn json_bytes(&self) -> usize {
+        serde_json::to_vec(self).map_or(0, |json| json.len())
+    }
 }
 
 #[derive(Clone)]
@@ -129,22 +133,39 @@ impl Registry {
         subject: &Digest,
         artifact_type: Option<&str>,
         page: Page<'_>,
+    ) -> Result<Answer<Referrers>> {
+        let question = Question::Referrers {
+            name: name.clone(),
+            subject: *subject,
+            artifact_type: artifact_type.map(Into::into),
+            page: page.into(),
+        };
+        Ok(self.answer(question).await?.referrers())
+    }
+
+    pub(crate) async fn derive_referrers(
+        &self,
+        name: &RepositoryName,
+        subject: &Digest,
+        artifact_type: Option<&str>,
+        page: Page<'_>,
+        trail: &mut Trail,
     ) -> Result<Referrers> {
-        let index = self.referrers_index(name).await?;
+        let index = self.referrers_index(name, trail).await?;
         let mut found = Referrers::default();
         let Some(candidates) = index.by_subject.get(subject) else { return Ok(found) };
         let last = page.last.and_then(|l| Digest::parse(l).ok());
-        let shadowed = self.shadowed(name, candidates).await?;
+        let shadowed = self.shadowed(name, candidates, trail).await?;
         let mut bytes = 0;
         for descriptor in candidates {
             if last.is_some_and(|last| descriptor.digest <= last)
                 || artifact_type.is_some_and(|t| descriptor.artifact_type.as_deref() != Some(t))
                 || shadowed.contains(&descriptor.digest)
-                || self.linked_manifest(name, &descriptor.digest).await?.is_none()
+                || self.linked(name, &descriptor.digest, trail).await?.is_none()
             {
                 continue;
             }
-            bytes += json_bytes(descriptor);
+            bytes += descriptor.json_bytes();
             let full = page.limit.is_some_and(|limit| found.manifests.len() >= limit)
                 || (bytes > REFERRERS_PAGE_BYTES_MAX && !found.manifests.is_empty());
             if full {
@@ -162,39 +183,67 @@ impl Registry {
         &self,
         name: &RepositoryName,
         candidates: &[Arc<ReferrerDescriptor>],
+        trail: &mut Trail,
     ) -> Result<HashSet<Digest>> {
         let mut shadowed = HashSet::new();
         for descriptor in candidates {
             if descriptor.digest.algorithm() != Algorithm::Sha256 {
-                shadowed.extend(self.linked_manifest(name, &descriptor.digest).await?);
+                shadowed.extend(self.linked(name, &descriptor.digest, trail).await?);
             }
         }
         Ok(shadowed)
     }
 
+    /// Follows a repository's link to the canonical digest of a manifest, and notes what that
+    /// depends on.
+    async fn linked(
+        &self,
+        name: &RepositoryName,
+        digest: &Digest,
+        trail: &mut Trail,
+    ) -> Result<Option<Digest>> {
+        trail.file(&layout::revision_link(name, digest));
+        let canonical = self.linked_manifest(name, digest).await?;
+        match canonical {
+            Some(canonical) if canonical != *digest => {
+                trail.file(&layout::revision_link(name, &canonical));
+            }
+            Some(_) => {}
+            // It may lead to what is not there, and that may come.
+            None if digest.algorithm() != Algorithm::Sha256 => trail.give_up(),
+            None => {}
+        }
+        Ok(canonical)
+    }
+
     /// The index of a repository, brought up to date.
-    async fn referrers_index(&self, name: &RepositoryName) -> Result<Arc<Index>> {
+    async fn referrers_index(
+        &self,
+        name: &RepositoryName,
+        trail: &mut Trail,
+    ) -> Result<Arc<Index>> {
         let known = self.referrers.0.get(name).unwrap_or_default();
         let mut fresh: Option<Index> = None;
         for (slot, algorithm) in Algorithm::ALL.into_iter().enumerate() {
             let path = layout::revisions(name, algorithm);
+            trail.listing(&path);
             let revisions = self.listings.directories(&*self.driver, &path).await?;
             let Some(revisions) = revisions else { continue };
-            if revisions.version().is_some() && revisions.version() == known.versions[slot] {
+            if Some(revisions.edition()) == known.editions[slot] {
                 continue;
             }
             let index = fresh.get_or_insert_with(|| (*known).clone());
             let mut complete = true;
-            for (count, entry) in revisions.all().iter().enumerate() {
+            for (count, entry) in revisions.all().enumerate() {
                 if count % ENTRIES_BETWEEN_YIELDS == ENTRIES_BETWEEN_YIELDS - 1 {
                     tokio::task::yield_now().await;
                 }
                 let Ok(digest) = Digest::from_hex(algorithm, entry.name()) else { continue };
                 if !index.read.contains(&Index::key(&digest)) {
-                    complete &= self.take_in(name, digest, index).await?;
+                    complete &= self.take_in(name, digest, index, trail).await?;
                 }
             }
-            index.versions[slot] = revisions.version().filter(|_| complete);
+            index.editions[slot] = Some(revisions.edition()).filter(|_| complete);
         }
         let Some(fresh) = fresh else { return Ok(known) };
         let fresh = Arc::new(fresh);
@@ -209,14 +258,25 @@ impl Registry {
         name: &RepositoryName,
         digest: Digest,
         index: &mut Index,
+        trail: &mut Trail,
     ) -> Result<bool> {
-        let Some(canonical) = self.linked_manifest(name, &digest).await? else { return Ok(false) };
+        // What is read once and for all is no source, but what is left out is.
+        let mut missing = Trail::new();
+        let Some(canonical) = self.linked(name, &digest, &mut missing).await? else {
+            trail.extend(missing);
+            return Ok(false);
+        };
+        missing.file(&layout::blob_data(&canonical));
         let content = match self.load_manifest(&canonical).await {
             Ok(Some((_, content))) => content,
-            Ok(None) => return Ok(false),
+            Ok(None) => {
+                trail.extend(missing);
+                return Ok(false);
+            }
             Err(error @ Error::Corrupt { .. }) => {
                 // One damaged manifest must not take down the listing of the others.
                 tracing::error!(repository = %name, %error, "manifest left out of the referrers");
+                trail.extend(missing);
                 return Ok(false);
             }
             Err(error) => return Err(error),

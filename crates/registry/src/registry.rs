@@ -6,6 +6,7 @@ use std::sync::Arc;
 use oci::Digest;
 use storage::{Driver, StorageError, StoragePath};
 
+use crate::answers::Answers;
 use crate::limits;
 use crate::listings::Listings;
 use crate::manifests::ManifestCache;
@@ -42,6 +43,7 @@ pub struct Registry {
     pub(crate) options: Options,
     pub(crate) manifest_cache: Option<ManifestCache>,
     pub(crate) listings: Listings,
+    pub(crate) answers: Answers,
     pub(crate) referrers: ReferrersIndexes,
     pub(crate) hash_states: HashStates,
 }
@@ -54,6 +56,7 @@ impl Registry {
         Self {
             manifest_cache: (entries > 0).then(|| ManifestCache::new(entries)),
             listings: Listings::new(),
+            answers: Answers::new(),
             referrers: ReferrersIndexes::new(),
             hash_states: HashStates::new(),
             driver,

@@ -4,8 +4,10 @@ use futures_util::StreamExt as _;
 use futures_util::stream;
 use oci::{Algorithm, Digest, Reference, RepositoryName, Tag};
 
-use crate::limits::ENTRIES_BETWEEN_YIELDS;
+use crate::answers::{Answer, Question};
+use crate::limits::{ENTRIES_BETWEEN_YIELDS, TAGS_READ_MAX};
 use crate::listings::Directory;
+use crate::trail::Trail;
 use crate::{Error, Names, Page, Registry, Result, layout, link};
 
 impl Registry {
@@ -40,34 +42,57 @@ impl Registry {
     ///
     /// # Errors
     /// [`Error::NameUnknown`] when the repository has neither tags nor manifests.
-    pub async fn list_tags(&self, name: &RepositoryName, page: Page<'_>) -> Result<Names> {
-        let tags = self.listings.directories(&*self.driver, &layout::tags(name)).await?;
+    pub async fn list_tags(&self, name: &RepositoryName, page: Page<'_>) -> Result<Answer<Names>> {
+        let question = Question::Tags { name: name.clone(), page: page.into() };
+        Ok(self.answer(question).await?.names())
+    }
+
+    pub(crate) async fn derive_tags(
+        &self,
+        name: &RepositoryName,
+        page: Page<'_>,
+        trail: &mut Trail,
+    ) -> Result<Names> {
+        let path = layout::tags(name);
+        trail.listing(&path);
+        let tags = self.listings.directories(&*self.driver, &path).await?;
+        let behind = || tags.iter().flat_map(|t| t.after(page.last));
+        if behind().take(page.limit.unwrap_or(usize::MAX)).nth(TAGS_READ_MAX).is_some() {
+            trail.give_up();
+        }
         let mut names = Names::default();
         let mut seen_any = false;
-        for (index, entry) in tags.iter().flat_map(|t| t.after(page.last)).enumerate() {
+        for (index, entry) in behind().enumerate() {
             if index % ENTRIES_BETWEEN_YIELDS == ENTRIES_BETWEEN_YIELDS - 1 {
                 tokio::task::yield_now().await;
             }
-            if self.is_tag(name, entry).await? {
+            if self.is_tag(name, entry, trail).await? {
                 seen_any = true;
                 if !names.offer(page, entry.name()) {
                     break;
                 }
             }
         }
-        if !seen_any && !self.has_manifests(name).await? {
+        if !seen_any && !self.has_manifests(name, trail).await? {
             return Err(Error::NameUnknown { name: name.clone() });
         }
         Ok(names)
     }
 
     /// Whether a directory of tags holds a tag, and not just what a crash left of one.
-    async fn is_tag(&self, name: &RepositoryName, entry: &Directory) -> Result<bool> {
-        if entry.is_confirmed() {
+    async fn is_tag(
+        &self,
+        name: &RepositoryName,
+        entry: &Directory,
+        trail: &mut Trail,
+    ) -> Result<bool> {
+        if entry.is_confirmed() && !trail.is_kept() {
             return Ok(true);
         }
         let Ok(tag) = Tag::parse(entry.name()) else { return Ok(false) };
-        if link::read(&*self.driver, &layout::tag_current(name, &tag)).await?.is_none() {
+        let path = layout::tag_current(name, &tag);
+        trail.file(&path);
+        if link::read(&*self.driver, &path).await?.is_none() {
             return Ok(false);
         }
         entry.confirm();
@@ -82,7 +107,7 @@ impl Registry {
     ) -> Result<Vec<Tag>> {
         let tags = self.listings.directories(&*self.driver, &layout::tags(name)).await?;
         let Some(tags) = tags else { return Ok(Vec::new()) };
-        let tags = tags.all().iter().filter_map(|entry| Tag::parse(entry.name()).ok());
+        let tags = tags.all().filter_map(|entry| Tag::parse(entry.name()).ok());
         let lookups = stream::iter(tags.collect::<Vec<_>>()).map(async |tag| {
             let digest = link::read(&*self.driver, &layout::tag_current(name, &tag)).await?;
             let target = match digest {

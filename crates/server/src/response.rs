@@ -133,10 +133,20 @@ pub(crate) fn once(bytes: impl Into<Bytes>) -> ByteStream {
 
 /// A JSON body, as Distribution writes it: with a newline at its end.
 pub(crate) fn json(value: &impl serde::Serialize) -> Response {
+    of_json(json_text(value))
+}
+
+/// The text of a JSON body.
+pub(crate) fn json_text(value: &impl serde::Serialize) -> Bytes {
     // What is serialised here is made of text, numbers and lists, which can't fail.
-    let mut body = serde_json::to_vec(value).unwrap_or_default();
-    body.push(b'\n');
-    let mut response = Response::new(ResponseBody::full(body));
+    let mut text = serde_json::to_vec(value).unwrap_or_default();
+    text.push(b'\n');
+    text.into()
+}
+
+/// A response of such a text.
+pub(crate) fn of_json(text: Bytes) -> Response {
+    let mut response = Response::new(ResponseBody::full(text));
     response.headers_mut().insert(header::CONTENT_TYPE, headers::JSON);
     response
 }

@@ -7,6 +7,7 @@ mod faults;
 mod manifests;
 mod purge;
 mod referrers;
+mod remembered;
 mod support;
 mod tags;
 mod uploads;

@@ -119,7 +119,7 @@ async fn pages() {
         let found = registry.list_referrers(&name("one"), &of, None, page).await.unwrap();
         seen.extend(found.manifests.iter().map(|d| d.digest));
         pages += 1;
-        match found.next {
+        match found.next.clone() {
             Some(next) => last = Some(next),
             None => break,
         }

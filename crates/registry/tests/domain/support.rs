@@ -112,7 +112,7 @@ pub(crate) async fn push_image(registry: &Registry, repository: &str, reference:
 
 /// All tags.
 pub(crate) async fn tags(registry: &Registry, repository: &str) -> Vec<String> {
-    registry.list_tags(&name(repository), Page::default()).await.unwrap().names
+    registry.list_tags(&name(repository), Page::default()).await.unwrap().names.clone()
 }
 
 /// A page.

@@ -20,7 +20,8 @@ pub(super) async fn list(call: &Call) -> Result<Response, ApiError> {
     let last = pagination::last(query);
     let page = Page { limit: Some(n), last: last.as_deref() };
     let found = call.app.registry.list_repositories(page).await?;
-    let mut response = response::json(&json!({ "repositories": found.names }));
+    let body = found.rendered(|found| response::json_text(&json!({ "repositories": found.names })));
+    let mut response = response::of_json(body);
     if found.more
         && let Some(last) = found.names.last()
     {

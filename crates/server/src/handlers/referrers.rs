@@ -16,10 +16,10 @@ use crate::{headers, pagination};
 /// An image index, as far as a list of referrers needs it.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Index {
+struct Index<'a> {
     schema_version: u8,
     media_type: &'static str,
-    manifests: Vec<Arc<ReferrerDescriptor>>,
+    manifests: &'a [Arc<ReferrerDescriptor>],
 }
 
 /// Lists the manifests that refer to a digest. Never a 404: what does not exist has no referrers
@@ -41,19 +41,22 @@ pub(super) async fn list(
     let registry = &call.app.registry;
     let found = registry.list_referrers(name, subject, artifact_type.as_deref(), page).await?;
     let media_type = MediaType::OciIndex.as_str();
-    let index = Index { schema_version: 2, media_type, manifests: found.manifests };
-    let mut response = response::json(&index);
+    let body = found.rendered(|found| {
+        let manifests = &found.manifests;
+        response::json_text(&Index { schema_version: 2, media_type, manifests })
+    });
+    let mut response = response::of_json(body);
     let map = response.headers_mut();
     map.insert(header::CONTENT_TYPE, headers::value(media_type));
     if artifact_type.is_some() {
         map.insert(headers::FILTERS_APPLIED, headers::value("artifactType"));
     }
     if n > 0
-        && let Some(next) = found.next
+        && let Some(next) = &found.next
     {
         let path = format!("{}/v2/{name}/referrers/{subject}", call.base().path());
         let filter = artifact_type.as_deref().map(|value| ("artifactType", value));
-        map.insert(header::LINK, pagination::link(&path, filter, &next, n));
+        map.insert(header::LINK, pagination::link(&path, filter, next, n));
     }
     Ok(response)
 }

@@ -17,7 +17,10 @@ pub(super) async fn list(call: &Call, name: &RepositoryName) -> Result<Response,
     let last = pagination::last(query);
     let page = Page { limit: n, last: last.as_deref() };
     let found = call.app.registry.list_tags(name, page).await?;
-    let mut response = response::json(&json!({ "name": name.as_str(), "tags": found.names }));
+    let body = found.rendered(|found| {
+        response::json_text(&json!({ "name": name.as_str(), "tags": found.names }))
+    });
+    let mut response = response::of_json(body);
     if found.more
         && let (Some(last), Some(n)) = (found.names.last(), n)
     {
