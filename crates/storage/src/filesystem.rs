@@ -42,7 +42,7 @@ mod write;
 mod writers;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use start::OpenError;
 use volume::Volume;

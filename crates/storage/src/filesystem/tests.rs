@@ -8,12 +8,15 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 
+use mounts::{Unchanged, changing, unchanged};
+
 use super::disk::{Disk, RealDisk};
 use super::*;
 use crate::limits::{STREAM_BUFFERS, STREAM_PIECE_BYTES};
 use crate::{Change, EntryKind, StorageError};
 
 mod durability;
+pub(crate) mod mounts;
 mod sharing;
 mod watching;
 
@@ -25,11 +28,12 @@ fn open_at(root: &Path) -> Filesystem {
     Filesystem::open(FilesystemOptions::new(root)).unwrap()
 }
 
-fn made(inline_reads: bool) -> (Arc<dyn Driver>, tempfile::TempDir) {
+fn made(inline_reads: bool) -> (Arc<dyn Driver>, (tempfile::TempDir, Unchanged)) {
+    let unchanged = unchanged();
     let directory = tempfile::tempdir().unwrap();
     let root = directory.path().join("root");
     let options = FilesystemOptions { inline_reads, ..FilesystemOptions::new(root) };
-    (Arc::new(Filesystem::open(options).unwrap()), directory)
+    (Arc::new(Filesystem::open(options).unwrap()), (directory, unchanged))
 }
 
 mod conformance_inline {

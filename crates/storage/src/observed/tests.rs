@@ -36,12 +36,14 @@ mod memory_conformance {
 
 mod filesystem_conformance {
     use super::*;
+    use crate::filesystem::tests::mounts::{Unchanged, unchanged};
     use crate::filesystem::{Filesystem, FilesystemOptions};
 
-    fn made() -> (Arc<dyn Driver>, tempfile::TempDir) {
+    fn made() -> (Arc<dyn Driver>, (tempfile::TempDir, Unchanged)) {
+        let unchanged = unchanged();
         let root = tempfile::tempdir().unwrap();
         let driver = Filesystem::open(FilesystemOptions::new(root.path())).unwrap();
-        (observed(Arc::new(driver)), root)
+        (observed(Arc::new(driver)), (root, unchanged))
     }
 
     crate::conformance_tests!(every: made());

@@ -8,14 +8,15 @@ use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use super::*;
 
 /// A small filesystem of its own, where the test may mount one.
-struct Tmpfs(PathBuf);
+struct Tmpfs(PathBuf, #[expect(dead_code)] mounts::Changing);
 
 impl Tmpfs {
     fn mount(at: PathBuf, size: &str) -> Option<Self> {
+        let changing = changing();
         fs::create_dir_all(&at).unwrap();
         let options = std::ffi::CString::new(format!("size={size}")).unwrap();
         match mount("tmpfs", &at, "tmpfs", MountFlags::empty(), options.as_c_str()) {
-            Ok(()) => Some(Self(at)),
+            Ok(()) => Some(Self(at, changing)),
             Err(error) => {
                 println!("NOT RUN: no filesystem can be mounted here ({error})");
                 None

@@ -51,6 +51,7 @@ fn exchange(one: &Path, other: &Path) {
 /// Every way to change what a watch is about; each is done as another process would.
 #[tokio::test]
 async fn every_change_ends_the_watch() {
+    let _unchanged = unchanged();
     type Change = fn(&Path);
     let link = "r/tags/v1/current/link";
     let changes: &[(&str, Change)] = &[
@@ -132,6 +133,7 @@ async fn every_change_ends_the_watch() {
 /// A directory that somebody keeps open is told to be gone only when they close it.
 #[tokio::test]
 async fn a_directory_that_is_held_open_is_gone_all_the_same() {
+    let _unchanged = unchanged();
     let directory = tempfile::tempdir().unwrap();
     let Some((driver, root)) = watching(directory.path()) else { return };
     tree(&root);
@@ -150,6 +152,7 @@ async fn a_directory_that_is_held_open_is_gone_all_the_same() {
 
 #[tokio::test]
 async fn absence_is_watched_wherever_it_begins() {
+    let _unchanged = unchanged();
     let absent = "/r/tags/v1/current/link";
     for made in ["r", "r/tags", "r/tags/v1", "r/tags/v1/current"] {
         let directory = tempfile::tempdir().unwrap();
@@ -171,6 +174,7 @@ async fn absence_is_watched_wherever_it_begins() {
 
 #[tokio::test]
 async fn what_would_not_be_seen_is_not_watched() {
+    let _unchanged = unchanged();
     let directory = tempfile::tempdir().unwrap();
     let Some((driver, root)) = watching(directory.path()) else { return };
     tree(&root);
@@ -193,6 +197,7 @@ async fn what_would_not_be_seen_is_not_watched() {
 /// A root behind a symbolic link is like any other, until the link leads elsewhere.
 #[tokio::test]
 async fn the_root_may_be_a_symbolic_link() {
+    let _unchanged = unchanged();
     let directory = tempfile::tempdir().unwrap();
     let Some((_, root)) = watching(directory.path()) else { return };
     tree(&root);
@@ -213,6 +218,7 @@ async fn the_root_may_be_a_symbolic_link() {
 
 #[tokio::test]
 async fn mounts_are_noticed() {
+    let _changing = changing();
     struct Mounted<'a>(&'a Path);
     impl Drop for Mounted<'_> {
         fn drop(&mut self) {
@@ -248,6 +254,7 @@ async fn mounts_are_noticed() {
 
 #[tokio::test]
 async fn the_end_of_the_filesystem_is_the_end_of_the_watch() {
+    let _changing = changing();
     let directory = tempfile::tempdir().unwrap();
     let at = directory.path().join("volume");
     fs::create_dir(&at).unwrap();
@@ -266,6 +273,7 @@ async fn the_end_of_the_filesystem_is_the_end_of_the_watch() {
 /// With more changes than the kernel keeps events, nothing is certain.
 #[tokio::test]
 async fn an_overflow_ends_everything() {
+    let _unchanged = unchanged();
     let directory = tempfile::tempdir().unwrap();
     let Some((driver, root)) = watching(directory.path()) else { return };
     tree(&root);
@@ -288,6 +296,7 @@ async fn an_overflow_ends_everything() {
 
 #[tokio::test]
 async fn watches_that_nobody_holds_make_room() {
+    let _unchanged = unchanged();
     let directory = tempfile::tempdir().unwrap();
     let Some((_, root)) = watching(directory.path()) else { return };
     let driver = open_at(&root);
@@ -320,6 +329,7 @@ async fn watches_that_nobody_holds_make_room() {
 
 #[tokio::test]
 async fn a_followed_directory_tells_what_comes_and_goes() {
+    let _unchanged = unchanged();
     let directory = tempfile::tempdir().unwrap();
     let Some((driver, root)) = watching(directory.path()) else { return };
     tree(&root);
@@ -353,6 +363,7 @@ fn it_can_be_turned_off() {
 /// there when it was asked.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_read_under_a_watch_is_what_is_there() {
+    let _unchanged = unchanged();
     use std::sync::atomic::{AtomicU64, Ordering};
     let directory = tempfile::tempdir().unwrap();
     let Some((driver, root)) = watching(directory.path()) else { return };
