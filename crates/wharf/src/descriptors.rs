@@ -1,6 +1,6 @@
 //! File descriptors: connections must not take those that files need.
 
-use rustix::process::{Resource, getrlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tracing::{debug, warn};
 
 /// Kept for what there is a fixed number of: listeners, the debug listener's connections (64),
@@ -15,12 +15,10 @@ const RESERVED_FOR_FILES: u64 = 8;
 /// how many there may be; `None` for any number.
 pub(crate) fn raise() -> Option<u64> {
     let limit = getrlimit(Resource::Nofile);
-    let mut raised = limit.clone();
-    raised.current = limit.maximum;
     if limit.current == limit.maximum {
         return limit.current;
     }
-    match setrlimit(Resource::Nofile, raised) {
+    match setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
         Ok(()) => {
             debug!(from = limit.current, to = limit.maximum, "raised the limit on descriptors");
             limit.maximum
