@@ -97,14 +97,18 @@ wait "$deaf" || fail "the deaf connections: $(tail -n 3 deaf.log)"
 export CURL_HOME=$WORK
 printf 'cacert = %s\n' "$WORK/pki/ca.crt" >.curlrc
 SERVER_SCHEME=https
-with "  limits:
-    handshaketimeout: 1s
-    idletimeout: 10m
-  tls:
+tls="  tls:
     certificate: $WORK/pki/domain.crt
     key: $WORK/pki/domain.key"
+with "$tls
+  limits:
+    handshaketimeout: 1s"
 is_cut "50 connections that begin no handshake" 0.9 6 "" "$CONNECTIONS" silent "$PORT" 50 15
 is_cut "50 handshakes a byte at a time" 0.9 6 "" trickle '\x16\x03\x01\x02\x00|\x01' 50 15
+# A busy machine's clients may need more than a second.
+with "$tls
+  limits:
+    idletimeout: 10m"
 goes "TLS, before" limits/tls-before
 before=$(resident_kib)
 idle_begin 1000 pki/ca.crt
