@@ -134,7 +134,8 @@ impl App {
         let started = Instant::now();
         let (parts, body) = request.into_parts();
         let received = self.metrics.as_ref().map(|metrics| metrics.received_bytes().clone());
-        let body = RequestBody::new(body, parts.version, received);
+        let body = RequestBody::new(body, &parts, received);
+        let rest = body.rest();
         let parsed = Route::parse(parts.uri.path(), self.options.prefix.as_str());
         let (route, no_route) = match parsed {
             Ok(route) => (Some(route), None),
@@ -160,6 +161,9 @@ impl App {
             Some(response) => Ok(response),
             None => api(&call, no_route, body).instrument(call.span.clone()).await,
         };
+        if let Some(rest) = rest {
+            rest.take().await;
+        }
         let mut response = outcome.unwrap_or_else(ApiError::into_response);
         complete(&call, &mut response);
         record.status = response.status();

@@ -1,11 +1,13 @@
 //! Request bodies, on their way to the domain.
 
 use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, TryStreamExt as _};
+use http::request::Parts;
 use http_body::{Body as _, Frame};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
@@ -13,24 +15,35 @@ use prometheus_client::metrics::counter::Counter;
 use registry::BodyError;
 use tokio::time::{Instant, Sleep};
 
-use crate::limits::{BODY_PROGRESS_BYTES_MIN, LINGER_BYTES_MAX, LINGER_TIMEOUT};
+use crate::limits::{
+    BODY_PROGRESS_BYTES_MIN, LINGER_BYTES_MAX, LINGER_TIMEOUT, REST_BYTES_MAX, REST_TIMEOUT,
+};
 
 /// A request's body as it came.
 ///
 /// What is left of it when it is dropped is, with HTTP/2, still taken for a while: to drop it would
 /// reset the stream, and there are clients (curl 7.88) that then don't read the answer which says
-/// why their request was refused. With HTTP/1 that is the connection's business.
+/// why their request was refused. With HTTP/1 a small rest is taken before the answer leaves (see
+/// [`Rest`]); what to do about a large one is the connection's business.
 pub(crate) struct RequestBody {
     body: Option<Incoming>,
     lingers: bool,
+    rest: Option<Rest>,
     /// Counts the bytes as they come, when somebody wants to know.
     received: Option<Counter>,
 }
 
 impl RequestBody {
-    /// The body of a request of this version of HTTP.
-    pub(crate) fn new(body: Incoming, version: http::Version, received: Option<Counter>) -> Self {
-        Self { body: Some(body), lingers: version == http::Version::HTTP_2, received }
+    /// The body of a request with this head.
+    pub(crate) fn new(body: Incoming, parts: &Parts, received: Option<Counter>) -> Self {
+        let lingers = parts.version == http::Version::HTTP_2;
+        let rest = Rest::of(&body, parts);
+        Self { body: Some(body), lingers, rest, received }
+    }
+
+    /// Where what is left of it can be found once it has been dropped, if it is to be taken.
+    pub(crate) fn rest(&self) -> Option<Rest> {
+        self.rest.clone()
     }
 
     /// Its size, in bytes, where that is known beforehand: also 0 for a request that has none.
@@ -57,12 +70,48 @@ impl RequestBody {
 
 impl Drop for RequestBody {
     fn drop(&mut self) {
-        let Some(body) = self.body.take().filter(|body| self.lingers && !body.is_end_stream())
-        else {
+        let Some(body) = self.body.take().filter(|body| !body.is_end_stream()) else { return };
+        if let Some(rest) = &self.rest {
+            rest.leave(body);
             return;
-        };
+        }
+        if !self.lingers {
+            return;
+        }
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(tokio::time::timeout(LINGER_TIMEOUT, discard(body)));
+        }
+    }
+}
+
+/// What an early answer leaves of a small HTTP/1 body.
+///
+/// A connection on which it has not come in by the time the answer leaves would be closed, and a
+/// client that sends head and body apart, as most do, would find it closed with its next request.
+/// Servers in Go read up to as much for the same reason.
+#[derive(Clone)]
+pub(crate) struct Rest(Arc<Mutex<Option<Incoming>>>);
+
+impl Rest {
+    /// None when there is nothing to take, or too much, or the client waits to be told to send it.
+    fn of(body: &Incoming, parts: &Parts) -> Option<Self> {
+        let is_small = body.size_hint().exact().is_some_and(|n| n <= REST_BYTES_MAX);
+        let wanted = parts.version == http::Version::HTTP_11
+            && !body.is_end_stream()
+            && is_small
+            && !parts.headers.contains_key(http::header::EXPECT);
+        wanted.then(|| Self(Arc::default()))
+    }
+
+    fn leave(&self, body: Incoming) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(body);
+    }
+
+    /// Takes it, within bounds.
+    pub(crate) async fn take(self) {
+        let left = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(body) = left {
+            tokio::time::timeout(REST_TIMEOUT, discard(body)).await.ok();
         }
     }
 }

@@ -165,3 +165,10 @@ pub const PARAMETER_BYTES_MAX: usize = 1024;
 
 /// Elements of an `Accept`, `If-None-Match` or `Forwarded` list that are looked at.
 pub const LIST_ELEMENTS_MAX: usize = 64;
+
+/// How large a request's body may be for what is left of it to be taken before an early answer
+/// leaves, so that its HTTP/1 connection stays open, in bytes. As in Go's server.
+pub const REST_BYTES_MAX: u64 = 256 << 10;
+
+/// How long an early answer waits for that. A client that sends at all has sent it by then.
+pub const REST_TIMEOUT: Duration = Duration::from_millis(500);

@@ -31,6 +31,34 @@ async fn http2_by_prior_knowledge_when_enabled() {
     assert_eq!(server.get(&reply.location()).await.text(), "abc");
 }
 
+/// Most clients send a request's head and its body apart. An answer that needs no body must not
+/// leave, and end the connection with it, before the body has come.
+#[tokio::test]
+async fn a_refused_request_with_a_small_body_leaves_its_connection_open() {
+    let server = TestServer::start().await;
+    let mut stream = server.connect().await;
+    for method in ["PATCH", "PUT", "POST", "PATCH"] {
+        let target = match method {
+            "POST" => "/v2/a/manifests/latest",
+            _ => "/v2/a/blobs/uploads/gone",
+        };
+        let head = format!("{method} {target} HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        stream.write_all(b"abc").await.unwrap();
+        let answer = read_until(&mut stream, "}]}\n").await;
+        assert!(answer.starts_with("HTTP/1.1 4"), "{method}: {answer}");
+    }
+    // Who waits to be told to send the body is not told to.
+    let head = "PATCH /v2/a/blobs/uploads/gone HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\
+                Expect: 100-continue\r\n\r\n";
+    let begun = std::time::Instant::now();
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let answer = read_until(&mut stream, "}]}\n").await;
+    assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
+    assert!(begun.elapsed() < Duration::from_millis(400), "{:?}", begun.elapsed());
+}
+
 #[tokio::test]
 async fn a_refused_upload_is_taken_to_its_end_with_http2() {
     let server = TestServer::builder().options(|o| o.h2c_enabled = true).start().await;
