@@ -161,11 +161,16 @@ impl App {
             Some(response) => Ok(response),
             None => api(&call, no_route, body).instrument(call.span.clone()).await,
         };
-        if let Some(rest) = rest {
-            rest.take().await;
-        }
+        let closes = match rest {
+            Some(rest) => rest.take(&call.parts).await,
+            None => false,
+        };
         let mut response = outcome.unwrap_or_else(ApiError::into_response);
         complete(&call, &mut response);
+        if closes {
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(header::CONNECTION, close);
+        }
         record.status = response.status();
         record.content_type = response.headers().get(header::CONTENT_TYPE).cloned();
         record.error = response.extensions_mut().remove::<LoggedError>();

@@ -37,7 +37,7 @@ impl RequestBody {
     /// The body of a request with this head.
     pub(crate) fn new(body: Incoming, parts: &Parts, received: Option<Counter>) -> Self {
         let lingers = parts.version == http::Version::HTTP_2;
-        let rest = Rest::of(&body, parts);
+        let rest = Rest::of(&body, parts.version);
         Self { body: Some(body), lingers, rest, received }
     }
 
@@ -84,35 +84,36 @@ impl Drop for RequestBody {
     }
 }
 
-/// What an early answer leaves of a small HTTP/1 body.
+/// What an early answer leaves of an HTTP/1 body.
 ///
-/// A connection on which it has not come in by the time the answer leaves would be closed, and a
+/// A connection on which the body has not come in by the time the answer leaves is closed, and a
 /// client that sends head and body apart, as most do, would find it closed with its next request.
-/// Servers in Go read up to as much for the same reason.
+/// So a small rest is taken first, as servers in Go do, and of a large one the answer says that the
+/// connection closes.
 #[derive(Clone)]
 pub(crate) struct Rest(Arc<Mutex<Option<Incoming>>>);
 
 impl Rest {
-    /// None when there is nothing to take, or too much, or the client waits to be told to send it.
-    fn of(body: &Incoming, parts: &Parts) -> Option<Self> {
-        let is_small = body.size_hint().exact().is_some_and(|n| n <= REST_BYTES_MAX);
-        let wanted = parts.version == http::Version::HTTP_11
-            && !body.is_end_stream()
-            && is_small
-            && !parts.headers.contains_key(http::header::EXPECT);
-        wanted.then(|| Self(Arc::default()))
+    /// None when there is nothing that could be left.
+    fn of(body: &Incoming, version: http::Version) -> Option<Self> {
+        let is_http1 = version <= http::Version::HTTP_11;
+        (is_http1 && !body.is_end_stream()).then(|| Self(Arc::default()))
     }
 
     fn leave(&self, body: Incoming) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(body);
     }
 
-    /// Takes it, within bounds.
-    pub(crate) async fn take(self) {
+    /// Takes a small rest. Whether there is more, so that the connection closes.
+    pub(crate) async fn take(self, head: &Parts) -> bool {
         let left = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(body) = left {
-            tokio::time::timeout(REST_TIMEOUT, discard(body)).await.ok();
+        let Some(body) = left else { return false };
+        let is_small = body.size_hint().exact().is_some_and(|n| n <= REST_BYTES_MAX);
+        // Who waits to be told to send it is not told to.
+        if !is_small || head.headers.contains_key(http::header::EXPECT) {
+            return true;
         }
+        tokio::time::timeout(REST_TIMEOUT, discard(body)).await.is_err()
     }
 }
 

@@ -161,7 +161,11 @@ impl<'a> Worker<'a> {
         headers: &[(&str, &str)],
         body: Body<'_>,
     ) -> Step<Response> {
-        Ok(self.client.send(method, target, headers, body)?)
+        let sent = self.client.send(method, target, headers, body);
+        sent.map_err(|error| {
+            let target: String = target.chars().take(160).collect();
+            Stop::Broken(std::io::Error::new(error.kind(), format!("{method} {target}: {error}")))
+        })
     }
 
     /// Sends, and wants one of these statuses.

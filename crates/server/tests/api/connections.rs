@@ -57,6 +57,21 @@ async fn a_refused_request_with_a_small_body_leaves_its_connection_open() {
     let answer = read_until(&mut stream, "}]}\n").await;
     assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
     assert!(begun.elapsed() < Duration::from_millis(400), "{:?}", begun.elapsed());
+    assert!(answer.to_ascii_lowercase().contains("\r\nconnection: close\r\n"), "{answer}");
+}
+
+/// A large body is not waited for, and the answer says what becomes of the connection.
+#[tokio::test]
+async fn a_refused_request_with_a_large_body_says_that_its_connection_closes() {
+    let server = TestServer::start().await;
+    for body in ["Content-Length: 300000", "Transfer-Encoding: chunked"] {
+        let mut stream = server.connect().await;
+        let head = format!("PATCH /v2/a/blobs/uploads/gone HTTP/1.1\r\nHost: x\r\n{body}\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let answer = read_until(&mut stream, "}]}\n").await.to_ascii_lowercase();
+        assert!(answer.starts_with("http/1.1 404"), "{answer}");
+        assert!(answer.contains("\r\nconnection: close\r\n"), "{answer}");
+    }
 }
 
 #[tokio::test]
