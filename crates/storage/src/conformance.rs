@@ -62,7 +62,7 @@ macro_rules! conformance_tests {
             listing_versions_change_with_the_listing
 
             puts_to_one_path_are_atomic publishes_to_one_path_are_atomic
-            one_of_many_writers_gets_in streams_are_independent
+            one_of_many_writers_gets_in streams_are_independent new_files_are_free
             a_dropped_append_leaves_a_prefix
 
             a_watch_ends_with_its_sources a_followed_directory_tells_of_its_changes

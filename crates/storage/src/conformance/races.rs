@@ -7,7 +7,7 @@ use futures_util::FutureExt;
 
 use super::{path, pattern, read};
 use crate::limits::STREAM_PIECE_BYTES;
-use crate::{Driver, StorageError};
+use crate::{Change, Driver, StorageError};
 
 const TASKS: usize = 8;
 
@@ -138,4 +138,26 @@ pub async fn a_dropped_append_leaves_a_prefix(driver: Arc<dyn Driver>) {
 
 async fn read_all(driver: &Arc<dyn Driver>) -> Vec<u8> {
     super::read_whole(driver, &path("/upload")).await
+}
+
+/// A file is nobody's when it has just been made, whatever numbers the storage gives to files.
+pub async fn new_files_are_free(driver: Arc<dyn Driver>) {
+    let writer = |number: usize| {
+        let driver = Arc::clone(&driver);
+        async move {
+            for round in 0..200 {
+                let at = path(&format!("/w{number}/{round}/data"));
+                let note = Change::Note { path: at.clone(), content: Bytes::new() };
+                driver.apply(vec![vec![note]]).await.unwrap();
+                let mut appender = driver.append(&at).await.unwrap();
+                appender.append(vec![Bytes::from_static(b"x")]).await.unwrap();
+                driver.delete(&at.parent().unwrap()).await.unwrap();
+                drop(appender);
+            }
+        }
+    };
+    let writers: Vec<_> = (0..8).map(|number| tokio::spawn(writer(number))).collect();
+    for writer in writers {
+        writer.await.unwrap();
+    }
 }

@@ -31,9 +31,10 @@ const OPERATION: &str = "append to";
 /// appender is dropped, so that no other writer comes in between.
 #[derive(Debug)]
 struct Locked {
-    // Unlocked before the claim is released, so that nobody meets the one without the other.
-    file: File,
+    // Released after the file is unlocked, so that nobody meets the one without the other, and
+    // before it is closed, after which a new file may get the number of a deleted one.
     _claim: Claim,
+    file: File,
     /// Up to where writing back has been asked for, in bytes.
     written_back: u64,
     /// Whether the names on the way to the file may not be on stable storage.
@@ -148,6 +149,7 @@ impl Locked {
             Err(Errno::NOLCK | Errno::OPNOTSUPP | Errno::NOSYS) => {}
             Err(error) => return Err(failed(error.into())),
         }
+        let mut locked = Self { _claim: claim, file, written_back: 0, is_new: true };
         // Deleted, replaced or published between opening and locking?
         match look() {
             Ok(now) if (now.dev(), now.ino()) == identity => {}
@@ -155,8 +157,8 @@ impl Locked {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(failed(error)),
         }
-        let size_bytes = file.metadata().map_err(failed)?.len();
-        let locked = Self { file, _claim: claim, written_back: size_bytes, is_new: true };
+        let size_bytes = locked.file.metadata().map_err(failed)?.len();
+        locked.written_back = size_bytes;
         Ok(Some((locked, size_bytes)))
     }
 }
