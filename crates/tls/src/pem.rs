@@ -1,7 +1,7 @@
 //! Certificates and keys in PEM files (RFC 7468), with errors that say what is wrong with a file.
 
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::path::Path;
 
 use rustls::pki_types::pem::{Error as PemError, PemObject as _, SectionKind};
@@ -16,6 +16,10 @@ const KEY: &str = "key";
 /// Reads a file of PEM; `what` names it in errors.
 pub(crate) fn read(what: &'static str, path: &Path) -> Result<Vec<u8>, TlsError> {
     let failed = |source| TlsError::Read { what, path: path.to_owned(), source };
+    // To open a pipe would wait for its writer.
+    if !std::fs::metadata(path).map_err(failed)?.is_file() {
+        return Err(failed(io::Error::other("it is not a file")));
+    }
     let file = File::open(path).map_err(failed)?;
     let mut content = Vec::new();
     // One byte more than allowed tells too large from just fitting.

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
+use jiff::Timestamp;
 use rustls::{ServerConfig, ServerConnection};
 use tokio::time::MissedTickBehavior;
 
@@ -22,12 +23,20 @@ use contents::Contents;
 /// while it serves.
 pub struct Server {
     plan: Plan,
-    config: ArcSwap<ServerConfig>,
+    current: ArcSwap<Current>,
     loaded: Mutex<Loaded>,
     pub(crate) acme: Option<Arc<Acme>>,
 }
 
-/// What the current configuration was made of.
+/// What is in use; to be had without waiting, however long the files take to be read.
+struct Current {
+    config: Arc<ServerConfig>,
+    /// When the certificate of a file expires; nothing with ACME.
+    not_after: Option<Timestamp>,
+}
+
+/// What the current configuration was made of. Locked while files are read, which may take for
+/// ever: only for threads that may block.
 struct Loaded {
     contents: Contents,
     version: Version,
@@ -67,10 +76,10 @@ impl Server {
         let version = Version::of(plan.paths());
         let contents = Contents::read(&plan)?;
         let resumption = Resumption::new()?;
-        let config = plan.build(&contents, &resumption)?;
+        let current = Current::of(&plan, &contents, &resumption)?;
         plan.warn(&contents);
         let loaded = Mutex::new(Loaded { contents, version, resumption, complaint: None });
-        Ok(Arc::new(Self { plan, config: ArcSwap::from_pointee(config), loaded, acme }))
+        Ok(Arc::new(Self { plan, current: ArcSwap::from_pointee(current), loaded, acme }))
     }
 
     /// What to accept the next connection with; costs a reference count, so take it for each one.
@@ -78,19 +87,16 @@ impl Server {
     /// With ACME, connections may come in that carry no HTTP; see [`crate::is_challenge`].
     #[must_use]
     pub fn config(&self) -> Arc<ServerConfig> {
-        self.config.load_full()
+        self.current.load().config.clone()
     }
 
     /// When the certificate expires that is served; the first of them to do so, with several. `None`
-    /// while there is none.
+    /// while there is none. Waits for nothing.
     #[must_use]
     pub fn expires(&self) -> Option<SystemTime> {
         let until = match &self.acme {
             Some(acme) => acme.expires(),
-            None => {
-                let loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-                self.plan.facts(&loaded.contents).map(|facts| facts.not_after)
-            }
+            None => self.current.load().not_after,
         };
         until.map(SystemTime::from)
     }
@@ -193,12 +199,19 @@ impl Server {
         } else {
             Resumption::new()?
         };
-        let config = self.plan.build(&contents, &resumption)?;
+        let current = Current::of(&self.plan, &contents, &resumption)?;
         self.plan.warn(&contents);
-        self.config.store(Arc::new(config));
+        self.current.store(Arc::new(current));
         loaded.contents = contents;
         loaded.resumption = resumption;
         Ok(true)
+    }
+}
+
+impl Current {
+    fn of(plan: &Plan, contents: &Contents, resumption: &Resumption) -> Result<Self, TlsError> {
+        let config = Arc::new(plan.build(contents, resumption)?);
+        Ok(Self { config, not_after: plan.facts(contents).map(|facts| facts.not_after) })
     }
 }
 

@@ -118,10 +118,25 @@ fn what_is_no_certificate_or_key() {
 fn a_file_without_end_is_not_read_to_its_end() {
     let (_, pair) = good();
     let files = Files::with(&pair);
-    std::fs::remove_file(files.path("domain.crt")).unwrap();
-    std::os::unix::fs::symlink("/dev/zero", files.path("domain.crt")).unwrap();
+    let large = std::fs::File::create(files.path("domain.crt")).unwrap();
+    large.set_len(crate::limits::FILE_SIZE_BYTES_MAX + 1).unwrap();
     let error = error(&files);
     assert!(error.contains("larger than"), "{error}");
+}
+
+/// To open a pipe would wait for somebody who writes into it.
+#[test]
+fn what_is_no_file_is_not_opened() {
+    let (_, pair) = good();
+    let files = Files::with(&pair);
+    std::fs::remove_file(files.path("domain.crt")).unwrap();
+    let made = Command::new("mkfifo").arg(files.path("domain.crt")).status().unwrap();
+    assert!(made.success());
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let options = files.options();
+    std::thread::spawn(move || sender.send(Server::load(options).unwrap_err().to_string()));
+    let error = receiver.recv_timeout(std::time::Duration::from_secs(10)).unwrap();
+    assert!(error.contains("domain.crt") && error.contains("not a file"), "{error}");
 }
 
 #[test]

@@ -135,6 +135,33 @@ fn settled_files_are_not_read_again() {
     assert!(!Arc::ptr_eq(&before, &server.config()), "read, and found to differ");
 }
 
+/// A scrape of the metrics asks on a worker thread, and files may hang for as long as they like.
+#[test]
+fn when_the_certificate_expires_is_known_while_the_files_hang() {
+    let authority = Authority::new("test");
+    let until = |year| {
+        authority.sign("nas.lan", |params| params.not_after = rcgen::date_time_ymd(year, 1, 1))
+    };
+    let files = Files::with(&until(2100));
+    let server = Server::load(files.options()).unwrap();
+    let expires = || {
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let server = server.clone();
+        std::thread::spawn(move || sender.send(server.expires()));
+        receiver.recv_timeout(Duration::from_secs(10)).unwrap()
+    };
+    let in_year = |seconds| Some(std::time::UNIX_EPOCH + Duration::from_secs(seconds));
+    let looking = server.loaded.lock().unwrap();
+    assert_eq!(expires(), in_year(4_102_444_800));
+    drop(looking);
+    let renewed = until(2101);
+    files.put("domain.crt", &renewed.certificate);
+    files.put("domain.key", &renewed.key);
+    assert!(matches!(server.reload(), ReloadOutcome::Reloaded));
+    let _looking = server.loaded.lock().unwrap();
+    assert_eq!(expires(), in_year(4_133_980_800));
+}
+
 /// As Kubernetes mounts a secret: the files are links into `..data`, itself a link that is replaced.
 struct Secret(tempfile::TempDir);
 
