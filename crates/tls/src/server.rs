@@ -16,7 +16,7 @@ use crate::acme::Acme;
 use crate::files::Version;
 use crate::options::{CertificateSource, Options};
 use crate::{TlsError, client, limits};
-use build::{Plan, Resumption, Source};
+use build::{Plan, Source};
 use contents::Contents;
 
 /// The server's side of TLS: certificate, key and the rules for clients, all of which may change
@@ -40,7 +40,6 @@ struct Current {
 struct Loaded {
     contents: Contents,
     version: Version,
-    resumption: Resumption,
     /// Why the files that are there now are not in use, if they aren't.
     complaint: Option<String>,
 }
@@ -75,10 +74,9 @@ impl Server {
         // The version goes first: a change while the files are read makes the next look read again.
         let version = Version::of(plan.paths());
         let contents = Contents::read(&plan)?;
-        let resumption = Resumption::new()?;
-        let current = Current::of(&plan, &contents, &resumption)?;
+        let current = Current::of(&plan, &contents)?;
         plan.warn(&contents);
-        let loaded = Mutex::new(Loaded { contents, version, resumption, complaint: None });
+        let loaded = Mutex::new(Loaded { contents, version, complaint: None });
         Ok(Arc::new(Self { plan, current: ArcSwap::from_pointee(current), loaded, acme }))
     }
 
@@ -193,24 +191,17 @@ impl Server {
         if contents == loaded.contents {
             return Ok(false);
         }
-        // Whoever a dropped authority had let in must not come back on a ticket.
-        let resumption = if contents.has_same_authorities(&loaded.contents) {
-            loaded.resumption.clone()
-        } else {
-            Resumption::new()?
-        };
-        let current = Current::of(&self.plan, &contents, &resumption)?;
+        let current = Current::of(&self.plan, &contents)?;
         self.plan.warn(&contents);
         self.current.store(Arc::new(current));
         loaded.contents = contents;
-        loaded.resumption = resumption;
         Ok(true)
     }
 }
 
 impl Current {
-    fn of(plan: &Plan, contents: &Contents, resumption: &Resumption) -> Result<Self, TlsError> {
-        let config = Arc::new(plan.build(contents, resumption)?);
+    fn of(plan: &Plan, contents: &Contents) -> Result<Self, TlsError> {
+        let config = Arc::new(plan.build(contents)?);
         Ok(Self { config, not_after: plan.facts(contents).map(|facts| facts.not_after) })
     }
 }

@@ -10,7 +10,8 @@ use rcgen::{
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
@@ -172,6 +173,17 @@ impl Client {
         Self::with(authority, Some(pair), aws_lc_rs::default_provider())
     }
 
+    /// Shows a certificate, and speaks one version of TLS only.
+    pub(crate) fn speaking(
+        authority: &Authority,
+        pair: &Pair,
+        version: &SupportedProtocolVersion,
+    ) -> Self {
+        let mut provider = aws_lc_rs::default_provider();
+        provider.cipher_suites.retain(|suite| suite.version() == version);
+        Self::with(authority, Some(pair), provider)
+    }
+
     pub(crate) fn with(
         authority: &Authority,
         pair: Option<&Pair>,
@@ -185,7 +197,10 @@ impl Client {
             None => builder.with_no_client_auth(),
             Some(pair) => {
                 let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes()).unwrap();
-                builder.with_client_auth_cert(vec![pair.der()], key).unwrap()
+                // Not the library's own way, which refuses certificates of version 1.
+                let key = aws_lc_rs::sign::any_supported_type(&key).unwrap();
+                let pair = CertifiedKey::new(vec![pair.der()], key);
+                builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(pair)))
             }
         };
         Self { config, name: ServerName::try_from("nas.lan").unwrap() }

@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs::Ticketer;
 use rustls::server::{
-    ProducesTickets, ResolvesServerCert, ServerSessionMemoryCache, StoresServerSessions,
+    NoServerSessionStorage, ProducesTickets, ResolvesServerCert, ServerSessionMemoryCache,
+    StoresServerSessions,
 };
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ServerConfig, SupportedProtocolVersion};
@@ -28,6 +29,7 @@ pub(super) struct Plan {
     provider: Arc<CryptoProvider>,
     versions: &'static [&'static SupportedProtocolVersion],
     protocols: Vec<Vec<u8>>,
+    resumption: Option<Resumption>,
 }
 
 /// Where certificate and key are.
@@ -37,14 +39,16 @@ pub(super) enum Source {
 }
 
 /// How clients resume sessions, which outlives a change of certificate.
-#[derive(Clone)]
-pub(super) struct Resumption {
+///
+/// There is none where certificates of clients are checked: a session remembers that one was good,
+/// but it may have expired since, and its authority may have been taken away.
+struct Resumption {
     tickets: Arc<dyn ProducesTickets>,
     sessions: Arc<dyn StoresServerSessions>,
 }
 
 impl Resumption {
-    pub(super) fn new() -> Result<Self, TlsError> {
+    fn new() -> Result<Self, TlsError> {
         Ok(Self {
             tickets: Ticketer::new()?,
             sessions: ServerSessionMemoryCache::new(limits::SESSIONS_MAX),
@@ -74,7 +78,9 @@ impl Plan {
             }
         };
         let Options { client_cas, client_auth, .. } = options;
-        Ok(Self { source, client_cas, client_auth, provider, versions, protocols })
+        let checks_clients = client_auth.verifies() && !client_cas.is_empty();
+        let resumption = if checks_clients { None } else { Some(Resumption::new()?) };
+        Ok(Self { source, client_cas, client_auth, provider, versions, protocols, resumption })
     }
 
     /// The files that are followed.
@@ -87,11 +93,7 @@ impl Plan {
         pair.into_iter().chain(self.client_cas.iter().map(PathBuf::as_path))
     }
 
-    pub(super) fn build(
-        &self,
-        contents: &Contents,
-        resumption: &Resumption,
-    ) -> Result<ServerConfig, TlsError> {
+    pub(super) fn build(&self, contents: &Contents) -> Result<ServerConfig, TlsError> {
         let resolver: Arc<dyn ResolvesServerCert> = match (&self.source, &contents.pair) {
             (Source::Files { certificate, key }, Some(pair)) => {
                 Arc::new(SingleCertAndKey::from(self.certified_key(certificate, key, pair)?))
@@ -117,8 +119,17 @@ impl Plan {
         };
         let mut config = builder.with_cert_resolver(resolver);
         config.alpn_protocols.clone_from(&self.protocols);
-        config.ticketer = resumption.tickets.clone();
-        config.session_storage = resumption.sessions.clone();
+        match &self.resumption {
+            Some(resumption) => {
+                config.ticketer = resumption.tickets.clone();
+                config.session_storage = resumption.sessions.clone();
+            }
+            // Without a ticketer there are no tickets of TLS 1.2 either.
+            None => {
+                config.send_tls13_tickets = 0;
+                config.session_storage = Arc::new(NoServerSessionStorage {});
+            }
+        }
         Ok(config)
     }
 

@@ -36,8 +36,4 @@ impl Contents {
             .collect::<Result<_, TlsError>>()?;
         Ok(Self { pair, client_cas })
     }
-
-    pub(super) fn has_same_authorities(&self, other: &Self) -> bool {
-        self.client_cas == other.client_cas
-    }
 }

@@ -1,8 +1,10 @@
 //! The four modes of asking clients for certificates.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rcgen::ExtendedKeyUsagePurpose;
+use rustls::SupportedProtocolVersion;
 
 use crate::testing::{Authority, Client, Files, Pair};
 use crate::{ClientAuth, ReloadOutcome, Server};
@@ -35,6 +37,10 @@ impl Fixture {
 
     fn showing(&self, pair: &Pair) -> Client {
         Client::showing(&self.server_authority, pair)
+    }
+
+    fn speaking(&self, pair: &Pair, version: &SupportedProtocolVersion) -> Client {
+        Client::speaking(&self.server_authority, pair, version)
     }
 }
 
@@ -135,13 +141,57 @@ async fn a_client_whose_authority_was_taken_away_stays_out() {
     let server = fixture.server(ClientAuth::RequireAndVerify);
     let client = fixture.showing(&fixture.client_authority.client("alice"));
     client.connect(&server).await.unwrap();
-    assert!(client.connect(&server).await.unwrap().resumed);
+    client.connect(&server).await.unwrap();
 
     let other = Authority::new("others");
     fixture.files.put("clients.crt", &other.pem);
     assert!(matches!(server.reload(), ReloadOutcome::Reloaded));
     assert!(client.connect(&server).await.is_err());
     assert!(fixture.showing(&other.client("bob")).connect(&server).await.is_ok());
+}
+
+/// A session remembers that a certificate was good, and not until when.
+#[tokio::test]
+async fn a_client_whose_certificate_expired_stays_out() {
+    let fixture = Fixture::new();
+    let not_after = time::OffsetDateTime::now_utc() + Duration::from_secs(4);
+    let pair = fixture.client_authority.sign("client.example", |params| {
+        params.not_after = not_after;
+    });
+    let mut clients = Vec::new();
+    for mode in [ClientAuth::VerifyIfGiven, ClientAuth::RequireAndVerify] {
+        let server = fixture.server(mode);
+        for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+            let client = fixture.speaking(&pair, version);
+            for _ in 0..2 {
+                let seen = client.connect(&server).await.unwrap();
+                assert_eq!((seen.version, seen.resumed), (version.version, false));
+            }
+            clients.push((server.clone(), client));
+        }
+    }
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    for (server, client) in clients {
+        let error = client.connect(&server).await.unwrap_err();
+        assert!(error.contains("expired"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn who_is_not_checked_resumes() {
+    let fixture = Fixture::new();
+    let pair = fixture.client_authority.client("alice");
+    for server in [
+        Server::load(fixture.files.options()).unwrap(),
+        fixture.server(ClientAuth::Request),
+        fixture.server(ClientAuth::RequireAny),
+    ] {
+        for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+            let client = fixture.speaking(&pair, version);
+            assert!(!client.connect(&server).await.unwrap().resumed);
+            assert!(client.connect(&server).await.unwrap().resumed);
+        }
+    }
 }
 
 #[test]
