@@ -6,6 +6,13 @@ authority strangers
 certificate clients ann
 certificate strangers mallory
 certificate clients late 20200101 20210101
+# As guides make them: without extensions, of version 1 (a newer OpenSSL than 3.1 makes version 3 of it);
+# and signed by itself, which makes it an authority.
+{
+    openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=plain -keyout "$CERTS/plain.key" -out plain.csr &&
+        openssl x509 -req -in plain.csr -CA "$CERTS/clients.crt" -CAkey "$CERTS/clients.key" -CAcreateserial -days 9 -out "$CERTS/plain.crt" &&
+        openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 9 -subj /CN=itself -keyout "$CERTS/itself.key" -out "$CERTS/itself.crt"
+} >openssl.log 2>&1 || fail "openssl: $(cat openssl.log)"
 
 # showing WHO CURL-ARGUMENTS...: the status, 000 when the connection is refused.
 showing() {
@@ -20,7 +27,7 @@ SERVER_ENV=("REGISTRY_LOG_LEVEL=debug")
 while read -r mode answers; do
     # What asks whether the server is there shows a certificate too.
     printf 'cert = %s\nkey = %s\ncacert = %s\n' "$CERTS/ann.crt" "$CERTS/ann.key" "$WORK/served/ca.crt" >"$CURL_HOME/.curlrc"
-    lines="    clientcas: [$CERTS/clients.crt]"
+    lines="    clientcas: [$CERTS/clients.crt, $CERTS/itself.crt]"
     [ "$mode" = default ] || lines+=$'\n'"    clientauth: $mode"
     with_tls "$WORK/served/domain.crt" "$WORK/served/domain.key" "$lines"
     for version in 1.2 1.3; do
@@ -29,6 +36,9 @@ while read -r mode answers; do
             got+="$(showing "$who" --tlsv1.2 --tls-max "$version") "
         done
         same "$mode, TLS $version: nobody, a good one, a stranger's, an expired one" "$answers" "${got% }"
+        got=
+        for who in plain itself; do got+="$(showing "$who" --tlsv1.2 --tls-max "$version") "; done
+        same "$mode, TLS $version: one without extensions, one that is listed itself" "200 200" "${got% }"
     done
     same "$mode, HTTP/1.1" 200 "$(showing ann --http1.1)"
 done <<'MODES'

@@ -1,66 +1,48 @@
 //! Certificates of clients: asking for them, checking them, naming who they stand for.
 
-use std::path::PathBuf;
+mod authorities;
+mod signature;
+
 use std::sync::Arc;
 
 use rustls::client::danger::HandshakeSignatureValid;
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, UnixTime};
-use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::{DigitallySignedStruct, DistinguishedName, RootCertStore, SignatureScheme};
+use rustls::{DigitallySignedStruct, DistinguishedName, SignatureScheme};
 use x509_parser::extensions::GeneralName;
 
+use crate::limits;
 use crate::options::ClientAuth;
-use crate::{TlsError, limits, pem};
-
-/// The authorities in the files' contents.
-pub(crate) fn authorities(files: &[(PathBuf, Vec<u8>)]) -> Result<RootCertStore, TlsError> {
-    let mut roots = RootCertStore::empty();
-    for (path, content) in files {
-        for (at, certificate) in
-            pem::certificates("client CA", path, content)?.into_iter().enumerate()
-        {
-            roots.add(certificate).map_err(|error| TlsError::ClientCa {
-                path: path.clone(),
-                index: at + 1,
-                reason: error.to_string(),
-            })?;
-        }
-    }
-    Ok(roots)
-}
+pub(crate) use authorities::Authorities;
 
 /// What checks the certificates of clients in this mode.
 pub(crate) fn verifier(
     mode: ClientAuth,
-    roots: RootCertStore,
+    authorities: Authorities,
     provider: &Arc<CryptoProvider>,
-) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
-    if !mode.verifies() {
-        let hints = roots.subjects();
-        let provider = provider.clone();
-        return Ok(Arc::new(AnyCertificate { mandatory: mode.requires(), hints, provider }));
-    }
-    let mut builder =
-        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone());
-    if !mode.requires() {
-        builder = builder.allow_unauthenticated();
-    }
-    builder.build().map_err(|error| TlsError::Rustls(rustls::Error::General(error.to_string())))
+) -> Arc<dyn ClientCertVerifier> {
+    Arc::new(Verifier {
+        mode,
+        hints: authorities.subjects(),
+        authorities,
+        provider: provider.clone(),
+    })
 }
 
-/// Lets any certificate through whose key the client has.
+/// Lets certificates through whose key the client has, and in some modes only those that the
+/// authorities vouch for.
 #[derive(Debug)]
-struct AnyCertificate {
-    mandatory: bool,
+struct Verifier {
+    mode: ClientAuth,
     hints: Vec<DistinguishedName>,
+    authorities: Authorities,
     provider: Arc<CryptoProvider>,
 }
 
-impl ClientCertVerifier for AnyCertificate {
+impl ClientCertVerifier for Verifier {
     fn client_auth_mandatory(&self) -> bool {
-        self.mandatory
+        self.mode.requires()
     }
 
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
@@ -69,10 +51,14 @@ impl ClientCertVerifier for AnyCertificate {
 
     fn verify_client_cert(
         &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _now: UnixTime,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
     ) -> Result<ClientCertVerified, rustls::Error> {
+        if self.mode.verifies() {
+            let algorithms = self.provider.signature_verification_algorithms.all;
+            self.authorities.check(end_entity, intermediates, now, algorithms)?;
+        }
         Ok(ClientCertVerified::assertion())
     }
 
@@ -82,7 +68,8 @@ impl ClientCertVerifier for AnyCertificate {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+        let algorithms = &self.provider.signature_verification_algorithms;
+        signature::check_tls12(message, cert, dss, algorithms)
     }
 
     fn verify_tls13_signature(
@@ -91,7 +78,8 @@ impl ClientCertVerifier for AnyCertificate {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+        let algorithms = &self.provider.signature_verification_algorithms;
+        signature::check_tls13(message, cert, dss, algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

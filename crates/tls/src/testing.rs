@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use base64::Engine as _;
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyPair, date_time_ymd,
+    Issuer, KeyPair, SignatureAlgorithm, SigningKey as _, date_time_ymd,
 };
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject as _;
@@ -39,10 +40,23 @@ impl Pair {
 
 impl Authority {
     pub(crate) fn new(name: &str) -> Self {
-        let key = KeyPair::generate().unwrap();
+        Self::with(name, |_| ())
+    }
+
+    /// One with a key of that kind.
+    pub(crate) fn of(name: &str, algorithm: &'static SignatureAlgorithm) -> Self {
+        Self::made(name, KeyPair::generate_for(algorithm).unwrap(), |_| ())
+    }
+
+    pub(crate) fn with(name: &str, change: impl FnOnce(&mut CertificateParams)) -> Self {
+        Self::made(name, KeyPair::generate().unwrap(), change)
+    }
+
+    fn made(name: &str, key: KeyPair, change: impl FnOnce(&mut CertificateParams)) -> Self {
         let mut params = CertificateParams::default();
         params.distinguished_name = common_name(name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        change(&mut params);
         let pem = params.self_signed(&key).unwrap().pem();
         Self { params, key, pem }
     }
@@ -77,11 +91,73 @@ impl Authority {
         Pair { certificate, key: key.serialize_pem() }
     }
 
+    /// A certificate of version 1, as OpenSSL's `x509 -req` makes them without extensions.
+    pub(crate) fn version_1(
+        &self,
+        host: &str,
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> Pair {
+        let Pair { key, certificate } = self.sign(host, change);
+        let der = CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap();
+        let parts = elements(&der);
+        let (signed, algorithm) = (parts[0], parts[1]);
+        // Neither the version nor the extensions.
+        let kept: Vec<_> =
+            elements(signed).into_iter().filter(|part| ![0xa0, 0xa3].contains(&part[0])).collect();
+        let signed = element(0x30, &kept.concat());
+        let signature = self.key.sign(&signed).unwrap();
+        let signature = element(0x03, &[&[0], &signature[..]].concat());
+        let der = element(0x30, &[&signed[..], algorithm, &signature].concat());
+        Pair { certificate: pem("CERTIFICATE", &der), key }
+    }
+
+    /// The authority's own certificate, to show it.
+    pub(crate) fn pair(&self) -> Pair {
+        Pair { certificate: self.pem.clone(), key: self.key.serialize_pem() }
+    }
+
     fn roots(&self) -> RootCertStore {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(self.pem.as_bytes()).unwrap()).unwrap();
         roots
     }
+}
+
+/// An element of DER.
+fn element(tag: u8, content: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(content.len()).unwrap().to_be_bytes();
+    let mut der = match content.len() {
+        short @ 0..=0x7f => vec![tag, u8::try_from(short).unwrap()],
+        0x80..=0xff => vec![tag, 0x81, length[1]],
+        _ => vec![tag, 0x82, length[0], length[1]],
+    };
+    der.extend_from_slice(content);
+    der
+}
+
+/// The elements in an element of DER.
+fn elements(der: &[u8]) -> Vec<&[u8]> {
+    fn lengths(der: &[u8]) -> (usize, usize) {
+        match der[1] {
+            0x81 => (3, usize::from(der[2])),
+            0x82 => (4, usize::from(u16::from_be_bytes([der[2], der[3]]))),
+            short => (2, usize::from(short)),
+        }
+    }
+    let mut rest = &der[lengths(der).0..];
+    let mut found = Vec::new();
+    while !rest.is_empty() {
+        let (head, content) = lengths(rest);
+        let (one, others) = rest.split_at(head + content);
+        found.push(one);
+        rest = others;
+    }
+    found
+}
+
+fn pem(label: &str, der: &[u8]) -> String {
+    let text = base64::engine::general_purpose::STANDARD.encode(der);
+    format!("-----BEGIN {label}-----\n{text}\n-----END {label}-----\n")
 }
 
 fn common_name(name: &str) -> DistinguishedName {

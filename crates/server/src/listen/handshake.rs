@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use tokio::io::AsyncWriteExt as _;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::{AlertDescription, Error as TlsFault, PeerIncompatible};
+use tokio_rustls::rustls::{
+    AlertDescription, CertificateError as CertificateFault, Error as TlsFault, PeerIncompatible,
+};
 use tokio_rustls::server::TlsStream;
 
 use super::connection::Connection;
@@ -161,7 +163,20 @@ fn explain(error: &io::Error) -> String {
             "tls: client didn't provide a certificate, which http.tls.clientauth requires"
                 .to_owned()
         }
+        TlsFault::InvalidCertificate(CertificateFault::BadEncoding) => {
+            "tls: failed to parse the client's certificate".to_owned()
+        }
+        TlsFault::InvalidCertificate(CertificateFault::BadSignature) => {
+            "tls: invalid signature by the client's certificate: the client has another key than \
+             the certificate's, or one of a kind that can't be used, such as RSA with less than \
+             2048 bits"
+                .to_owned()
+        }
         TlsFault::InvalidCertificate(reason) => {
+            let reason = match reason {
+                CertificateFault::Other(reason) => reason.0.to_string(),
+                reason => reason.to_string(),
+            };
             format!(
                 "tls: failed to verify the client's certificate against http.tls.clientcas: {reason}"
             )
@@ -183,6 +198,8 @@ fn explain(error: &io::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use tokio_rustls::rustls::OtherError;
+
     use super::*;
 
     #[test]
@@ -202,6 +219,18 @@ mod tests {
         assert!(unknown.starts_with("remote error: tls: unknown certificate authority"));
         assert!(unknown.contains("does not trust this server's certificate"), "{unknown}");
         assert!(text(TlsFault::NoCertificatesPresented).contains("http.tls.clientauth"));
+        let certificate = |fault| text(TlsFault::InvalidCertificate(fault));
+        let unknown = certificate(CertificateFault::UnknownIssuer);
+        assert!(unknown.ends_with("against http.tls.clientcas: UnknownIssuer"), "{unknown}");
+        let other = OtherError(Arc::new(io::Error::other("in words")));
+        let other = certificate(CertificateFault::Other(other));
+        assert!(other.ends_with("against http.tls.clientcas: in words"), "{other}");
+        // These come where clientcas has no say, too.
+        for fault in [CertificateFault::BadEncoding, CertificateFault::BadSignature] {
+            let reason = certificate(fault);
+            assert!(reason.contains("client's certificate"), "{reason}");
+            assert!(!reason.contains("clientcas"), "{reason}");
+        }
         let eof = explain(&io::ErrorKind::UnexpectedEof.into());
         assert_eq!(eof, "the client went away (EOF)");
     }

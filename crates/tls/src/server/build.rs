@@ -113,8 +113,8 @@ impl Plan {
         let builder = if self.client_cas.is_empty() {
             builder.with_no_client_auth()
         } else {
-            let roots = client::authorities(&contents.client_cas)?;
-            let verifier = client::verifier(self.client_auth, roots, &self.provider)?;
+            let authorities = client::Authorities::parse(&contents.client_cas)?;
+            let verifier = client::verifier(self.client_auth, authorities, &self.provider);
             builder.with_client_cert_verifier(verifier)
         };
         let mut config = builder.with_cert_resolver(resolver);

@@ -3,4 +3,5 @@
 mod clients;
 mod files;
 mod reload;
+mod unusual_clients;
 mod versions;

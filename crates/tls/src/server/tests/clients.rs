@@ -9,14 +9,14 @@ use rustls::SupportedProtocolVersion;
 use crate::testing::{Authority, Client, Files, Pair};
 use crate::{ClientAuth, ReloadOutcome, Server};
 
-struct Fixture {
-    server_authority: Authority,
-    client_authority: Authority,
-    files: Files,
+pub(super) struct Fixture {
+    pub(super) server_authority: Authority,
+    pub(super) client_authority: Authority,
+    pub(super) files: Files,
 }
 
 impl Fixture {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let server_authority = Authority::new("servers");
         let client_authority = Authority::new("clients");
         let files = Files::with(&server_authority.server("nas.lan"));
@@ -24,7 +24,7 @@ impl Fixture {
         Self { server_authority, client_authority, files }
     }
 
-    fn server(&self, mode: ClientAuth) -> Arc<Server> {
+    pub(super) fn server(&self, mode: ClientAuth) -> Arc<Server> {
         let mut options = self.files.options();
         options.client_cas = vec![self.files.path("clients.crt")];
         options.client_auth = mode;
@@ -35,11 +35,11 @@ impl Fixture {
         Client::trusting(&self.server_authority)
     }
 
-    fn showing(&self, pair: &Pair) -> Client {
+    pub(super) fn showing(&self, pair: &Pair) -> Client {
         Client::showing(&self.server_authority, pair)
     }
 
-    fn speaking(&self, pair: &Pair, version: &SupportedProtocolVersion) -> Client {
+    pub(super) fn speaking(&self, pair: &Pair, version: &SupportedProtocolVersion) -> Client {
         Client::speaking(&self.server_authority, pair, version)
     }
 }
