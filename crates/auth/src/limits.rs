@@ -125,6 +125,10 @@ pub const TOKEN_KEYS_MAX: usize = 256;
 /// How often files with keys are looked at, at most.
 pub const TOKEN_KEY_FILES_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
+/// How long a look at a file with keys may take, on a network file system that hangs, before the
+/// request goes on with the keys as they were. Whoever comes after that does not wait.
+pub const TOKEN_KEY_FILES_CHECK_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// How long the server of a key set may take to be connected to.
 pub const JWKS_CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 

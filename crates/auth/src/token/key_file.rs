@@ -13,6 +13,27 @@ pub(crate) struct KeyFile {
     path: PathBuf,
     read: Option<Stamp>,
     failing: bool,
+    #[cfg(test)]
+    pub(crate) hold: std::sync::Arc<Hold>,
+}
+
+/// A file system that hangs for as long as a test likes.
+#[cfg(test)]
+#[derive(Debug, Default)]
+pub(crate) struct Hold {
+    pub(crate) hangs: std::sync::atomic::AtomicBool,
+    pub(crate) reads: std::sync::atomic::AtomicUsize,
+}
+
+#[cfg(test)]
+impl Hold {
+    fn wait(&self) {
+        use std::sync::atomic::Ordering::Relaxed;
+        self.reads.fetch_add(1, Relaxed);
+        while self.hangs.load(Relaxed) {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+    }
 }
 
 /// What tells one state of a file from another; a file that takes its place has another inode,
@@ -39,8 +60,14 @@ impl Stamp {
 }
 
 impl KeyFile {
-    pub(crate) const fn new(path: PathBuf) -> Self {
-        Self { path, read: None, failing: false }
+    pub(crate) fn new(path: PathBuf) -> Self {
+        Self {
+            path,
+            read: None,
+            failing: false,
+            #[cfg(test)]
+            hold: std::sync::Arc::default(),
+        }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -52,17 +79,20 @@ impl KeyFile {
     /// # Errors
     /// It can't be read, or is far too large.
     pub(crate) fn read_if_changed(&self) -> io::Result<Option<(Vec<u8>, Stamp)>> {
+        #[cfg(test)]
+        self.hold.wait();
         if self.read.is_some_and(|read| {
             self.path.metadata().is_ok_and(|metadata| Stamp::of(&metadata) == read)
         }) {
             return Ok(None);
         }
+        // To open a pipe would wait for its writer.
+        if !self.path.metadata()?.is_file() {
+            return Err(io::Error::other("not a file"));
+        }
         let file = File::open(&self.path)?;
         // Before the content: what is written after this is seen as a change the next time.
         let metadata = file.metadata()?;
-        if !metadata.is_file() {
-            return Err(io::Error::other("not a file"));
-        }
         let mut content = Vec::new();
         file.take(TOKEN_KEYS_BYTES_MAX as u64 + 1).read_to_end(&mut content)?;
         if content.len() > TOKEN_KEYS_BYTES_MAX {

@@ -1,5 +1,6 @@
 //! Where trusted keys come from, and how they are kept fresh.
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex as SyncMutex, PoisonError};
 use std::time::Duration;
@@ -7,17 +8,18 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::bundle::Bundle;
 use super::fetch::Fetcher;
 use super::jwk::JwkSet;
-use super::key_file::KeyFile;
+use super::key_file::{KeyFile, Stamp};
 use super::key_ring::KeyRing;
 use super::{TokenError, TokenOptions};
 use crate::limits::{
     JWKS_REFRESH_MIN, JWKS_RETRY_DELAY, JWKS_RETRY_DELAY_MAX, JWKS_UNKNOWN_KEY_INTERVAL,
-    TOKEN_KEY_FILES_CHECK_INTERVAL,
+    TOKEN_KEY_FILES_CHECK_INTERVAL, TOKEN_KEY_FILES_CHECK_TIMEOUT,
 };
 
 /// The keys in use, and where they come from.
@@ -44,8 +46,24 @@ enum Part {
 
 #[derive(Debug)]
 struct Files {
-    watched: Vec<(What, KeyFile)>,
+    watched: Vec<Watched>,
     checked: Instant,
+}
+
+#[derive(Debug)]
+struct Watched {
+    what: What,
+    file: KeyFile,
+    /// A look that has not come back, and when it was begun. No second one is begun before it does.
+    pending: Option<(Instant, Look)>,
+}
+
+type Look = JoinHandle<io::Result<Option<(Vec<u8>, Stamp)>>>;
+
+impl Watched {
+    fn new(what: What, path: PathBuf) -> Self {
+        Self { what, file: KeyFile::new(path), pending: None }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,7 +112,7 @@ impl KeyStore {
     pub(crate) fn open(options: &TokenOptions) -> Result<Self, TokenError> {
         let mut watched = Vec::new();
         if let Some(path) = &options.root_cert_bundle {
-            watched.push((What::Bundle, KeyFile::new(path.clone())));
+            watched.push(Watched::new(What::Bundle, path.clone()));
         }
         let mut remote = None;
         match &options.jwks {
@@ -106,7 +124,7 @@ impl KeyStore {
                     state: Mutex::default(),
                 });
             }
-            Some(path) => watched.push((What::Set, KeyFile::new(PathBuf::from(path)))),
+            Some(path) => watched.push(Watched::new(What::Set, PathBuf::from(path))),
             None => {}
         }
         if watched.is_empty() && remote.is_none() {
@@ -118,7 +136,7 @@ impl KeyStore {
             files: Mutex::new(Files { watched: Vec::new(), checked: Instant::now() }),
             remote,
         };
-        for (what, file) in &mut watched {
+        for Watched { what, file, .. } in &mut watched {
             let problem = |problem| TokenError::File {
                 key: what.key(),
                 path: file.path().to_owned(),
@@ -139,6 +157,12 @@ impl KeyStore {
         self.current.load_full()
     }
 
+    /// What lets tests hold up looks at the files.
+    #[cfg(test)]
+    pub(super) async fn holds(&self) -> Vec<Arc<super::key_file::Hold>> {
+        self.files.lock().await.watched.iter().map(|one| Arc::clone(&one.file.hold)).collect()
+    }
+
     /// The address of a key set that was never had, so that nothing can be said about keys that
     /// are unknown.
     pub(crate) fn missing_set(&self) -> Option<String> {
@@ -154,21 +178,39 @@ impl KeyStore {
         if files.watched.is_empty() || files.checked.elapsed() < TOKEN_KEY_FILES_CHECK_INTERVAL {
             return;
         }
+        // Before, for a request that is given up while it waits.
         files.checked = Instant::now();
-        for (what, file) in &mut files.watched {
-            self.look_at_file(*what, file).await;
+        for watched in &mut files.watched {
+            self.look_at_file(watched).await;
         }
+        files.checked = Instant::now();
     }
 
-    async fn look_at_file(&self, what: What, file: &mut KeyFile) {
-        // Files are on whatever was mounted there.
-        let looked_at = file.clone();
-        let task = tokio::task::spawn_blocking(move || looked_at.read_if_changed());
-        let Ok(read) = task.await else { return };
-        let read = match read {
-            Ok(Some((content, stamp))) => what.parse(&content).map(|part| Some((part, stamp))),
-            Ok(None) => Ok(None),
-            Err(error) => Err(error.to_string()),
+    async fn look_at_file(&self, watched: &mut Watched) {
+        let Watched { what, file, pending } = watched;
+        let what = *what;
+        let (begun, look) = pending.get_or_insert_with(|| {
+            // Files are on whatever was mounted there.
+            let looked_at = file.clone();
+            let look = tokio::task::spawn_blocking(move || looked_at.read_if_changed());
+            (Instant::now(), look)
+        });
+        // Nobody waits for one that is late already.
+        let deadline = *begun + TOKEN_KEY_FILES_CHECK_TIMEOUT;
+        let looked = tokio::time::timeout_at(deadline, look).await;
+        if looked.is_ok() {
+            *pending = None;
+        }
+        let read = match looked {
+            Ok(Ok(Ok(Some((content, stamp))))) => {
+                what.parse(&content).map(|part| Some((part, stamp)))
+            }
+            Ok(Ok(Ok(None))) => Ok(None),
+            Ok(Ok(Err(error))) => Err(error.to_string()),
+            Ok(Err(failed)) => Err(failed.to_string()),
+            Err(_) => {
+                Err(format!("it can't be read in {} s", TOKEN_KEY_FILES_CHECK_TIMEOUT.as_secs()))
+            }
         };
         let path = file.path().display().to_string();
         match read {
