@@ -7,6 +7,7 @@ use crate::{
     secret::{MASK, mask_url},
     sections::ROOT,
     tree::{Entry, Node, Scalar, Value},
+    validate::is_set,
 };
 
 /// Writes a completed tree.
@@ -33,16 +34,17 @@ fn masked(node: &Node, kind: Kind) -> Node {
     }
 }
 
-fn masked_section(node: &Node, section: &'static Section) -> Node {
-    let entries = node.entries().iter().filter_map(|entry| {
+fn masked_section(whole: &Node, section: &'static Section) -> Node {
+    let entries = whole.entries().iter().filter_map(|entry| {
         let key = section.key(&entry.key)?;
         let node = masked(&entry.node, key.kind);
         // A section that nobody wrote and that has nothing in it says nothing.
         let is_empty = matches!(&node.value, Value::Mapping(entries) if entries.is_empty());
-        let is_shown = !(is_empty && node.origin == Origin::Builtin);
+        let means_nothing = key.only_with.is_some_and(|other| !is_set(whole, other));
+        let is_shown = !((is_empty || means_nothing) && node.origin == Origin::Builtin);
         is_shown.then(|| Entry { node, ..entry.clone() })
     });
-    Node::mapping(entries.collect(), node.origin.clone())
+    Node::mapping(entries.collect(), whole.origin.clone())
 }
 
 /// Applies `change` to the children of a collection.

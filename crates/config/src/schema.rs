@@ -76,6 +76,8 @@ pub(crate) struct Key {
     pub(crate) variable: Option<&'static str>,
     /// A section whose defaults only count when it has been written.
     pub(crate) optional: bool,
+    /// Another key of the section, without which this one's default means nothing and isn't printed.
+    pub(crate) only_with: Option<&'static str>,
 }
 
 impl Section {
@@ -114,6 +116,10 @@ impl Key {
         Self { variable: Some(name), ..self }
     }
 
+    pub(crate) const fn only_with(self, other: &'static str) -> Self {
+        Self { only_with: Some(other), ..self }
+    }
+
     /// All names of this key in a variable, in lower case.
     pub(crate) fn variable_names(&self) -> impl Iterator<Item = &'static str> {
         std::iter::once(self.name).chain(self.variable).chain(self.aliases.iter().copied())
@@ -121,7 +127,16 @@ impl Key {
 }
 
 const fn key(name: &'static str, kind: Kind, meaning: &'static str) -> Key {
-    Key { name, kind, meaning, default: None, aliases: &[], variable: None, optional: false }
+    Key {
+        name,
+        kind,
+        meaning,
+        default: None,
+        aliases: &[],
+        variable: None,
+        optional: false,
+        only_with: None,
+    }
 }
 
 pub(crate) fn anything(_: &str) -> Result<(), String> {

@@ -131,7 +131,7 @@ fn require(entry: &Entry, section: &str, required: &[&str], findings: &mut Findi
 }
 
 /// Whether a key has a value that isn't empty.
-fn is_set(node: &Node, name: &str) -> bool {
+pub(crate) fn is_set(node: &Node, name: &str) -> bool {
     node.get(name).is_some_and(|node| match &node.value {
         Value::Scalar(scalar) => !scalar.text.is_empty(),
         Value::Sequence(items) => !items.is_empty(),
@@ -219,6 +219,13 @@ fn tls(tls: &Node, findings: &mut Findings) {
     {
         let message = "has no effect without TLS: set `certificate` and `key`, or `letsencrypt`";
         findings.warning(&authorities.origin, "http.tls.clientcas", message);
+    }
+    if let Some(asked) = tls.get("clientauth")
+        && asked.origin != Origin::Builtin
+        && !is_set(tls, "clientcas")
+    {
+        let message = "has no effect without `clientcas`: nobody is asked for a certificate";
+        findings.warning(&asked.origin, "http.tls.clientauth", message);
     }
     if let Some(acme) = tls.get("letsencrypt")
         && !is_set(acme, "cachefile")

@@ -54,7 +54,8 @@ static TLS: Section = Section::new(&[
     schema::text("key", "PEM file with the private key."),
     schema::texts("clientcas", "PEM files with the authorities of client certificates."),
     schema::choice("clientauth", CLIENT_AUTH, "What is asked of clients; only with `clientcas`.")
-        .default("require-and-verify-client-cert"),
+        .default("require-and-verify-client-cert")
+        .only_with("clientcas"),
     schema::choice("minimumtls", MINIMUM_TLS, "Lowest version of TLS.").default("tls1.2"),
     schema::checked_texts(
         "ciphersuites",

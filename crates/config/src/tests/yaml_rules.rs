@@ -559,7 +559,12 @@ fn metrics_need_their_switch_and_the_listener() {
     assert_eq!((off.debug.is_some(), off.prometheus_path), (true, None));
     let on = clean(&debug("{addr: ':1', prometheus: {path: /m, enabled: true}}"), &[]).http;
     assert_eq!(on.prometheus_path.as_deref(), Some("/m"));
-    for lines in ["{clientcas: [c]}", "{letsencrypt: {hosts: [h]}}"] {
+    for lines in [
+        "{clientcas: [c]}",
+        "{letsencrypt: {hosts: [h]}}",
+        "{certificate: c, key: k, clientauth: require-and-verify-client-cert}",
+        "{certificate: c, key: k, clientcas: [], clientauth: request-client-cert}",
+    ] {
         let found = warnings(&with(&format!("http: {{tls: {lines}}}")), &[]);
         assert!(found[0].contains("has no effect without"), "{found:?}");
     }
