@@ -108,6 +108,21 @@ with_lines "a key set at a URL that is wrong" "auth:
     service: e2e
     issuer: e2e
     jwks: http://u:$(secret JwksWrong)@127.0.0.1:99999999/"
+key_set() { printf 'auth:\n  token:\n    realm: x\n    service: e2e\n    issuer: e2e\n    %s' "$1"; }
+with_lines "a key set at a URL in capitals" "$(key_set "jwks: HTTP://u:$(secret JwksCapitals)@127.0.0.1:9/")"
+with_lines "a key set at a URL of another kind" "$(key_set "jwks: ftp://u:$(secret JwksFtp)@127.0.0.1/")"
+with_lines "a key set at a URL without slashes" "$(key_set "jwks: http:u:$(secret JwksSlashes)@127.0.0.1/")"
+with_lines "a URL in a file's place" "$(key_set "rootcertbundle: https://u:$(secret BundleUrl)@127.0.0.1/")"
+with_lines "a URL in the user file's place" "auth: {htpasswd: {realm: x, path: 'https://u:$(secret UsersUrl)@127.0.0.1/'}}"
+with_lines "URLs in the certificates' places" "  tls:
+    certificate: https://u:$(secret CertificateUrl)@127.0.0.1/
+    key: https://u:$(secret KeyUrl)@127.0.0.1/
+    clientcas: ['https://u:$(secret ClientCaUrl)@127.0.0.1/']"
+with_lines "a URL in the place of a host" "  tls:
+    letsencrypt:
+      cachefile: $WORK/acme
+      hosts: ['https://u:$(secret AcmeHost)@registry.example.com']"
+with_lines "a host with a password" "  host: https://u:$(secret HostUrl)@registry.example.com"
 with_lines "headers of answers are public, but not what is beside them" "  headers: {X: [y]}
   secret: $(secret Beside)
   nonsense: 1"

@@ -23,6 +23,39 @@ pub(crate) fn url(text: &str) -> Result<(), String> {
     }
 }
 
+/// An absolute URL that clients get to see, so that there may be no password in it.
+pub(crate) fn public_url(text: &str) -> Result<(), String> {
+    url(text)?;
+    let has_user = text
+        .parse::<Uri>()
+        .is_ok_and(|uri| uri.authority().is_some_and(|authority| authority.as_str().contains('@')));
+    match has_user {
+        true => Err("may not hold a user or a password".to_owned()),
+        false => Ok(()),
+    }
+}
+
+/// A file or a directory, and not a URL: a message about a path would show its password.
+pub(crate) fn path(text: &str) -> Result<(), String> {
+    if is_url(text) {
+        return Err("is a URL; a path must stand here".to_owned());
+    }
+    Ok(())
+}
+
+/// A file, or an `http://` or `https://` URL.
+pub(crate) fn path_or_url(text: &str) -> Result<(), String> {
+    let begins_as_url = ["http:", "https:"].iter().any(|scheme| {
+        text.get(..scheme.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(scheme))
+    });
+    if begins_as_url || is_url(text) { url(text) } else { Ok(()) }
+}
+
+/// Whether a text is meant as a URL, where it may be a path as well.
+pub(crate) fn is_url(text: &str) -> bool {
+    text.contains("://")
+}
+
 /// Compiles a regular expression of the validation section.
 pub(crate) fn compile(text: &str) -> Result<Regex, String> {
     RegexBuilder::new(text).size_limit(limits::REGEX_SIZE_BYTES_MAX).build().map_err(|error| {

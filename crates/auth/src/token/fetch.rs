@@ -24,6 +24,9 @@ impl Fetcher {
     /// Why it can't be fetched from.
     pub(crate) fn new(url: &str) -> Result<Self, String> {
         let url = Url::parse(url).map_err(|error| format!("not a URL: {error}"))?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err("its URL's scheme must be http or https".to_owned());
+        }
         let client = match (builder().build(), url.scheme()) {
             (Ok(client), _) => client,
             // Without certificates of authorities, as in an empty container, http works still.

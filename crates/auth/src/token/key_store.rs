@@ -331,8 +331,8 @@ impl KeyStore {
     }
 }
 
-/// Whether a key set is fetched and not read.
+/// Whether a key set is fetched and not read. Anything that looks like a URL is none of a file's
+/// name: a message about a file shows its name, and a URL may hold a password.
 fn is_url(jwks: &str) -> bool {
-    let scheme = jwks.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
-    scheme.is_some_and(|scheme| scheme == "http" || scheme == "https")
+    jwks.contains("://")
 }

@@ -30,8 +30,9 @@ static SILLY: Section = Section::new(&[
 
 static HTPASSWD: Section = Section::new(&[
     schema::text("realm", "Realm of the challenge; required."),
-    schema::text(
+    schema::checked(
         "path",
+        check::path,
         "The htpasswd file; required. When it is not there it is made, with a user whose password is logged.",
     ),
     schema::checked_texts(
@@ -45,9 +46,14 @@ static TOKEN: Section = Section::new(&[
     schema::text("realm", "URL of the token server; required."),
     schema::text("service", "Service that tokens are for; required."),
     schema::text("issuer", "Issuer of the tokens; required."),
-    schema::text("rootcertbundle", "PEM file with the certificates that sign tokens."),
-    schema::text(
+    schema::checked(
+        "rootcertbundle",
+        check::path,
+        "PEM file with the certificates that sign tokens.",
+    ),
+    schema::checked(
         "jwks",
+        check::path_or_url,
         "JSON Web Key Set with the keys that sign tokens: a file, or (not in Distribution) a URL.",
     ),
     schema::duration(
@@ -131,14 +137,13 @@ pub struct TokenAuth {
 pub enum KeySet {
     /// A file.
     File(PathBuf),
-    /// An `http://` or `https://` URL.
+    /// An `http://` or `https://` URL, the scheme in any case.
     Url(SecretUrl),
 }
 
 impl KeySet {
     fn of(text: &str) -> Self {
-        let is_url = ["http://", "https://"].iter().any(|scheme| text.starts_with(scheme));
-        if is_url { Self::Url(SecretUrl::new(text)) } else { Self::File(text.into()) }
+        if check::is_url(text) { Self::Url(SecretUrl::new(text)) } else { Self::File(text.into()) }
     }
 }
 

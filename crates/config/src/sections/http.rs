@@ -18,7 +18,7 @@ pub(crate) static SECTION: Section = Section::new(&[
         "`host:port` to listen on (`:5000`, `[::]:5000`, `localhost:5000`); a path with `net: unix`; empty is a random free port.",
     ),
     schema::choice("net", &["tcp", "unix"], "Kind of `addr`.").default("tcp"),
-    schema::checked("host", check::url, "Absolute URL that Location headers start with."),
+    schema::checked("host", check::public_url, "Absolute URL that Location headers start with."),
     schema::checked("prefix", check::prefix, "Path under which the whole API lies."),
     schema::secret(
         "secret",
@@ -50,9 +50,13 @@ pub(crate) static SECTION: Section = Section::new(&[
 ]);
 
 static TLS: Section = Section::new(&[
-    schema::text("certificate", "PEM file with the certificate and its chain."),
-    schema::text("key", "PEM file with the private key."),
-    schema::texts("clientcas", "PEM files with the authorities of client certificates."),
+    schema::checked("certificate", check::path, "PEM file with the certificate and its chain."),
+    schema::checked("key", check::path, "PEM file with the private key."),
+    schema::checked_texts(
+        "clientcas",
+        check::path,
+        "PEM files with the authorities of client certificates.",
+    ),
     schema::choice("clientauth", CLIENT_AUTH, "What is asked of clients; only with `clientcas`.")
         .default("require-and-verify-client-cert")
         .only_with("clientcas"),
@@ -75,7 +79,7 @@ const CLIENT_AUTH: &[&str] = &[
 const MINIMUM_TLS: &[&str] = &["tls1.0", "tls1.1", "tls1.2", "tls1.3"];
 
 static LETS_ENCRYPT: Section = Section::new(&[
-    schema::text("cachefile", "Directory of account and certificates."),
+    schema::checked("cachefile", check::path, "Directory of account and certificates."),
     schema::text("email", "Address of the account."),
     schema::texts("hosts", "Names that certificates are made for."),
     schema::checked("directoryurl", check::url, "Another ACME server."),

@@ -52,6 +52,45 @@ fn every_secret_is_masked_everywhere() {
     }
 }
 
+/// Where a file is expected, and where a URL is public.
+#[test]
+fn a_url_in_another_place_is_refused_without_its_password() {
+    let token = |key: &str| format!("auth: {{token: {{realm: r, service: s, issuer: i, {key}}}}}");
+    for scheme in ["ftp://", "file://", "htp://", "http:", "HTTPS:/", "http:////"] {
+        let url = format!("'{scheme}u:hunter2-sentinel@h/jwks'");
+        let errors = errors(&with(&token(&format!("jwks: {url}"))), &[]).join("\n");
+        assert!(errors.contains("auth.token.jwks: `") && errors.contains("***@h"), "{errors}");
+        assert!(!errors.contains(SENTINEL), "{errors}");
+    }
+    let url = "'https://u:hunter2-sentinel@h/x'";
+    for (lines, key) in [
+        (token(&format!("rootcertbundle: {url}")), "auth.token.rootcertbundle"),
+        (format!("auth: {{htpasswd: {{realm: r, path: {url}}}}}"), "auth.htpasswd.path"),
+        (format!("http: {{tls: {{certificate: {url}, key: k}}}}"), "http.tls.certificate"),
+        (format!("http: {{tls: {{certificate: c, key: {url}}}}}"), "http.tls.key"),
+        (format!("http: {{tls: {{clientcas: [{url}]}}}}"), "http.tls.clientcas.0"),
+        (format!("http: {{tls: {{letsencrypt: {{cachefile: {url}, hosts: [h]}}}}}}"), "cachefile"),
+        (format!("http: {{host: {url}}}"), "http.host"),
+    ] {
+        let errors = errors(&with(&lines), &[]).join("\n");
+        assert!(errors.contains(&format!("{key}: `https://***@h/x`")), "{errors}");
+        assert!(!errors.contains(SENTINEL), "{errors}");
+    }
+}
+
+#[test]
+fn the_scheme_of_a_key_set_s_url_may_be_written_in_any_case() {
+    for scheme in ["http", "HTTP", "hTTps"] {
+        let lines = format!(
+            "auth: {{token: {{realm: r, service: s, issuer: i, jwks: '{scheme}://u:hunter2-sentinel@h/'}}}}"
+        );
+        let config = clean(&with(&lines), &[]);
+        let Auth::Token(token) = &config.auth else { panic!("{:?}", config.auth) };
+        assert!(matches!(token.jwks, Some(KeySet::Url(_))), "{token:?}");
+        assert!(!format!("{token:?} {}", config.print()).contains(SENTINEL));
+    }
+}
+
 #[test]
 fn errors_about_secrets_dont_quote_them() {
     for lines in [

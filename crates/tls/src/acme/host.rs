@@ -5,7 +5,14 @@ use crate::TlsError;
 /// A DNS name in lower case without a final dot, fit to be a file's name. Names without a dot are
 /// let through: a private authority may know them.
 pub(super) fn parse(host: &str) -> Result<String, TlsError> {
-    let refuse = |reason| Err(TlsError::BadHost { host: host.to_owned(), reason });
+    let refuse = |reason| {
+        // It may be a URL with a user and a password.
+        let host = match host.rsplit_once('@') {
+            Some((_, rest)) => format!("***@{rest}"),
+            None => host.to_owned(),
+        };
+        Err(TlsError::BadHost { host, reason })
+    };
     let name = host.trim().trim_end_matches('.').to_ascii_lowercase();
     if name.is_empty() {
         return refuse("it is empty");
@@ -61,6 +68,14 @@ mod tests {
         ] {
             let error = parse(host).unwrap_err().to_string();
             assert!(error.contains(part) && error.contains(host), "{host}: {error}");
+        }
+    }
+
+    #[test]
+    fn no_password_in_a_message() {
+        for host in ["https://u:hunter2@r.example.com", "u:hunter2@r.example.com"] {
+            let error = parse(host).unwrap_err().to_string();
+            assert!(!error.contains("hunter2") && error.contains("***@r.example.com"), "{error}");
         }
     }
 }

@@ -180,6 +180,11 @@ fn files_that_are_no_good() {
         let message = error(TokenOptions { jwks: Some(url.into()), ..options() });
         assert!(message.starts_with("auth.token.jwks: not a URL"), "{message}");
     }
+    // Neither is it a file, whose name would be shown.
+    let message = error(TokenOptions { jwks: Some("ftp://u:hunter2@h/".into()), ..options() });
+    assert_eq!(message, "auth.token.jwks: its URL's scheme must be http or https");
+    let capitals = TokenOptions { jwks: Some("HTTP://127.0.0.1:9/".into()), ..options() };
+    assert!(TokenAuth::open(capitals).is_ok());
 }
 
 /// A PEM block around anything.
