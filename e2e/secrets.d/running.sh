@@ -145,6 +145,10 @@ strangers() {
     asks GET /v2/ -H "Proxy-Authorization: Basic $wrong" -H "Cookie: session=$(secret Cookie)" -H "X-Registry-Auth: $(secret RegistryAuth)" \
         -H "X-Api-Key: $(secret ApiKey)" -H "X-Auth-Token: $(secret AuthToken)"
     asks GET /v2/ -H "X-Large: $(head -c 90000 /dev/zero | tr '\0' x)$(secret LargeHeader)"
+    # Where some clients put them, though they belong into the body or a header.
+    asks GET "/v2/_token?service=e2e&account=alice&password=$(secret QueryPassword)"
+    asks GET "/v2/_token?service=e2e&refresh_token=$(secret QueryRefresh)"
+    asks GET "/v2/?access_token=$(secret QueryAccess)" -H "Referer: http://registry.example.com/?password=$(secret RefererQuery)"
     # URLs with a password in them, in places where URLs are looked at.
     asks GET /v2/ -H "Referer: http://u:$(secret Referer)@registry.example.com/" -H "Origin: http://u:$(secret Origin)@registry.example.com"
     asks POST /v2/secrets/app/blobs/uploads/ -H "Host: u:$(secret Host)@registry.example.com"

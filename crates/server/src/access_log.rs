@@ -8,6 +8,7 @@ use http::header;
 
 use crate::exchange::Record;
 use crate::limits::ACCESS_LOG_BUFFER_BYTES_MAX;
+use crate::query;
 
 /// Takes lines from any number of requests and has a thread of its own write them, so that no
 /// request ever waits for a slow or stuck output. When the output falls too far behind, lines are
@@ -129,7 +130,8 @@ pub(crate) fn format(line: &mut Vec<u8>, record: &Record) {
     escape(line, &call.peer_host());
     // A `Vec` takes every write.
     let _ = write!(line, " - - [{now}] \"{} ", parts.method);
-    escape(line, parts.uri.path_and_query().map_or("*", http::uri::PathAndQuery::as_str));
+    let target = parts.uri.path_and_query().map_or("*", http::uri::PathAndQuery::as_str);
+    escape(line, &query::masked(target));
     let _ = write!(
         line,
         " {:?}\" {} {} \"",
@@ -138,8 +140,8 @@ pub(crate) fn format(line: &mut Vec<u8>, record: &Record) {
         record.written_bytes
     );
     let (begin, end) = around_userinfo(field(&header::REFERER));
-    escape(line, begin);
-    escape(line, end);
+    escape(line, &query::masked(begin));
+    escape(line, &query::masked(end));
     line.extend_from_slice(b"\" \"");
     escape(line, field(&header::USER_AGENT));
     line.extend_from_slice(b"\"\n");

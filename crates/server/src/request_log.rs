@@ -6,6 +6,7 @@ use tracing::Level;
 
 use crate::exchange::Record;
 use crate::locations::request_host;
+use crate::query;
 use crate::route::Route;
 use crate::trace;
 
@@ -58,6 +59,7 @@ fn emit(record: &Record, failed: bool) {
     });
     // As Go has it, also where HTTP/2 or a proxy's request names scheme and host.
     let uri = call.parts.uri.path_and_query().map_or("*", http::uri::PathAndQuery::as_str);
+    let uri = query::masked(uri);
     let trace_id = trace::trace_id(call).map(|id| id.to_string());
     let message = record.broken.as_deref().or(error.map(|e| e.message));
     // `tracing` wants the level of an event to be constant.
@@ -69,7 +71,7 @@ fn emit(record: &Record, failed: bool) {
                 "http.request.id" = %call.request_id(),
                 "http.request.method" = call.parts.method.as_str(),
                 "http.request.remoteaddr" = call.remote_address(),
-                "http.request.uri" = uri,
+                "http.request.uri" = &*uri,
                 "http.request.useragent" = call.header(&header::USER_AGENT).unwrap_or(""),
                 "http.response.contenttype" =
                     record.content_type.as_ref().and_then(|t| t.to_str().ok()),

@@ -138,6 +138,12 @@ async fn an_event_for_each_request_with_distribution_s_names() {
         (&digest.into(), &0.into())
     );
 
+    server.get("/v2/_token?service=s&password=hunter2-query&refresh_token=hunter2-query").await;
+    let masked = "/v2/_token?service=s&password=***&refresh_token=***";
+    request_event(sink, &host, masked).await;
+    let text = String::from_utf8(sink.0.lock().unwrap().clone()).unwrap();
+    assert!(!text.contains("hunter2-query"));
+
     server.get("/v2/").await;
     let event = request_event(sink, &host, "/v2/").await;
     assert_eq!(
