@@ -5,6 +5,7 @@
 //! for somebody who may pull without a password, because docker gives up at the challenge.
 
 mod basic;
+mod beat;
 mod edit;
 mod error;
 mod file;

@@ -74,6 +74,8 @@ pub(crate) struct Users {
     by_name: HashMap<Arc<str>, Arc<User>>,
     /// Those whose hash can be verified, in an order of their own.
     usable: Vec<Arc<User>>,
+    /// Of each kind of hash that can be verified the dearest one; nobody if all cost the same.
+    dearest: Arc<[Arc<User>]>,
 }
 
 /// Something in the file that is no error and that its owner should know.
@@ -124,7 +126,8 @@ impl Users {
         let mut usable: Vec<_> =
             by_name.values().filter(|user| user.hash.is_usable()).cloned().collect();
         usable.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok((Self { by_name, usable }, remarks))
+        let dearest = dearest(&usable);
+        Ok((Self { by_name, usable, dearest }, remarks))
     }
 
     /// The user of that name.
@@ -140,9 +143,38 @@ impl Users {
         self.usable.get(usize::try_from(keyed_hash % count).ok()?)
     }
 
+    /// Of each kind of hash the dearest one, in a file that mixes kinds or costs.
+    pub(super) fn dearest(&self) -> &Arc<[Arc<User>]> {
+        &self.dearest
+    }
+
     pub(super) fn len(&self) -> usize {
         self.by_name.len()
     }
+}
+
+/// Of each family of hashes the dearest one: within a family they can be compared by what their
+/// parameters say. Nobody if all are alike.
+fn dearest(usable: &[Arc<User>]) -> Arc<[Arc<User>]> {
+    if usable.windows(2).all(|pair| pair[0].hash.kind() == pair[1].hash.kind()) {
+        return Arc::default();
+    }
+    let mut families: HashMap<u32, (u64, &Arc<User>)> = HashMap::new();
+    for user in usable {
+        let (family, work) = match user.hash.kind() {
+            HashKind::Bcrypt { cost } => (0, u64::from(cost)),
+            HashKind::ShaCrypt { bits, rounds } => (bits, u64::from(rounds)),
+            HashKind::Argon2 { memory_kib, passes } => {
+                (1, u64::from(memory_kib) * u64::from(passes))
+            }
+            HashKind::Unusable(_) => continue,
+        };
+        let dearest = families.entry(family).or_insert((work, user));
+        if dearest.0 < work {
+            *dearest = (work, user);
+        }
+    }
+    families.into_values().map(|(_, user)| Arc::clone(user)).collect()
 }
 
 /// Writes the remarks to the log.
@@ -201,6 +233,24 @@ mod tests {
             bad(format!("{many}a:b").as_bytes()),
             (HTPASSWD_LINES_MAX + 1, BadLine::TooMany)
         );
+    }
+
+    #[test]
+    fn the_dearest_hashes_of_a_file_that_mixes_them() {
+        let hash = |cost: u32| format!("$2y${cost:02}${}", &SECRET[7..]);
+        let dearest = |text: String| {
+            let (users, _) = Users::parse(text.as_bytes()).unwrap();
+            let mut names: Vec<_> =
+                users.dearest().iter().map(|one| one.name.to_string()).collect();
+            names.sort();
+            names
+        };
+        let (cheap, dear, too_dear) = (hash(4), hash(10), hash(20));
+        assert!(dearest(String::new()).is_empty());
+        assert!(dearest(format!("a:{dear}\nb:{dear}\nc:x\nd:{too_dear}\n")).is_empty());
+        assert_eq!(dearest(format!("a:{cheap}\nb:{dear}\nc:{cheap}\nd:{too_dear}\n")), ["b"]);
+        let sha = format!("$5$rounds=1000$salt${}", "a".repeat(43));
+        assert_eq!(dearest(format!("a:{cheap}\nb:{dear}\nc:{sha}\n")), ["b", "c"]);
     }
 
     #[test]

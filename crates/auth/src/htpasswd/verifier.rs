@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use quick_cache::sync::Cache;
@@ -12,6 +13,7 @@ use tokio::sync::{OnceCell, Semaphore};
 use tokio::time::Instant;
 
 use super::basic::Credentials;
+use super::beat::{self, Beat};
 use super::users::{User, Users};
 use crate::limits::{
     VERIFICATION_WAIT_MAX, VERIFICATIONS_WAITING_MAX, VERIFIED_LIFETIME, VERIFIED_MAX,
@@ -25,7 +27,15 @@ use crate::throttle::Throttle;
 type Key = [u8; 32];
 
 /// A verification that several requests wait for.
-type Flight = Arc<OnceCell<bool>>;
+type Flight = Arc<OnceCell<Outcome>>;
+
+/// What came of a verification.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Good,
+    /// The answer leaves at a beat of this length.
+    Bad(Duration),
+}
 
 /// Verifies credentials.
 #[derive(Debug)]
@@ -45,6 +55,7 @@ pub(super) struct Verifier {
 struct Shared {
     verified: Cache<Key, Instant>,
     throttle: Throttle,
+    beat: Beat,
     /// How often a hash was computed.
     computed: AtomicU64,
 }
@@ -59,6 +70,7 @@ impl Verifier {
             shared: Arc::new(Shared {
                 verified: Cache::new(VERIFIED_MAX),
                 throttle: Throttle::new(),
+                beat: Beat::default(),
                 computed: AtomicU64::new(0),
             }),
             cores: Arc::new(Semaphore::new(cores)),
@@ -77,6 +89,7 @@ impl Verifier {
         credentials: &Credentials,
         address: Option<IpAddr>,
     ) -> Result<Option<Arc<User>>, Refusal> {
+        let started = Instant::now();
         let name = credentials.user.as_str();
         let known = users.get(name).filter(|user| user.hash.is_usable());
         // An unknown user costs as much as a known one.
@@ -86,11 +99,12 @@ impl Verifier {
         let key = self.key_of(looked_at, credentials);
         let verified = self.shared.verified.get(&key).map(|at| at.elapsed());
         let recently = verified.is_some_and(|age| age < VERIFIED_RECENTLY);
-        let good = match verified {
-            Some(age) if age < VERIFIED_LIFETIME => true,
+        let outcome = match verified {
+            Some(age) if age < VERIFIED_LIFETIME => Outcome::Good,
             _ => {
                 let attempt = Attempt {
                     user: Arc::clone(looked_at),
+                    dearest: Arc::clone(users.dearest()),
                     known: known.is_some(),
                     credentials: credentials.clone(),
                     address,
@@ -100,9 +114,11 @@ impl Verifier {
                 self.once(attempt).await?
             }
         };
-        if good {
-            return Ok(known.cloned());
-        }
+        let beat = match outcome {
+            Outcome::Good => return Ok(known.cloned()),
+            Outcome::Bad(beat) => beat,
+        };
+        tokio::time::sleep(beat::until_next(started.elapsed(), beat)).await;
         self.shared.throttle.delay(address, name).await?;
         Ok(None)
     }
@@ -113,13 +129,13 @@ impl Verifier {
     }
 
     /// Verifies, or waits for another request that does so already.
-    async fn once(&self, attempt: Attempt) -> Result<bool, Refusal> {
+    async fn once(&self, attempt: Attempt) -> Result<Outcome, Refusal> {
         let flight = InFlight::join(&self.flights, attempt.key);
         // If the request that began it goes away, the next one takes over.
         flight.cell.get_or_try_init(|| self.run(attempt)).await.copied()
     }
 
-    async fn run(&self, attempt: Attempt) -> Result<bool, Refusal> {
+    async fn run(&self, attempt: Attempt) -> Result<Outcome, Refusal> {
         let busy = || Refusal::Unavailable("too many logins at a time; try again".to_owned());
         attempt.admit(&self.shared)?;
         let _queued = self.queue.try_acquire().map_err(|_| busy())?;
@@ -132,9 +148,9 @@ impl Verifier {
         attempt.admit(&self.shared)?;
         let shared = Arc::clone(&self.shared);
         let verification = tokio::task::spawn_blocking(move || {
-            let good = attempt.verify(&shared);
+            let outcome = attempt.verify(&shared);
             drop(core);
-            good
+            outcome
         });
         verification.await.map_err(|failed| {
             tracing::error!("verifying a password failed: {failed}");
@@ -176,6 +192,8 @@ pub(crate) fn keyed_hash(key: &[u8; 32], parts: &[&[u8]]) -> [u8; 32] {
 /// One look at a password.
 struct Attempt {
     user: Arc<User>,
+    /// Those of the file that take longest.
+    dearest: Arc<[Arc<User>]>,
     /// False if the user is only a stand-in.
     known: bool,
     credentials: Credentials,
@@ -195,7 +213,7 @@ impl Attempt {
     }
 
     /// Verifies and counts; also when nobody waits for it any more.
-    fn verify(&self, shared: &Shared) -> bool {
+    fn verify(&self, shared: &Shared) -> Outcome {
         let started = Instant::now();
         let matches = self.user.hash.matches(&self.credentials.password);
         shared.computed.fetch_add(1, Ordering::Relaxed);
@@ -210,7 +228,7 @@ impl Attempt {
             shared.throttle.failed(self.address, &self.credentials.user);
             self.log_failure();
         }
-        good
+        if good { Outcome::Good } else { Outcome::Bad(shared.beat.of(&self.dearest)) }
     }
 
     /// Unknown names are not logged: people type passwords in the place of names.

@@ -1,5 +1,3 @@
-use std::time::Duration;
-
 use super::*;
 use crate::htpasswd::hash::bcrypt_hash;
 use crate::limits::FAILURES_OF_USER_MAX;
@@ -44,6 +42,27 @@ async fn what_was_verified_is_remembered_for_a_minute() {
     tokio::time::advance(Duration::from_secs(1)).await;
     assert!(good(&verifier, &users, "alice", "secret").await);
     assert_eq!(verifier.computed(), 4);
+}
+
+/// Whatever was looked at, a failure is answered at a time that the dearest hash says.
+#[tokio::test]
+async fn failures_take_as_long_as_the_dearest_hash_in_a_file_that_mixes_costs() {
+    let verifier = Verifier::new();
+    let mixed = users(&(line("alice", "secret", 4) + &line("bob", "secret", 9)));
+    // The first one measures.
+    assert!(!good(&verifier, &mixed, "bob", "wrong").await);
+    let beat = verifier.shared.beat.of(mixed.dearest());
+    assert!(beat > Duration::ZERO);
+    for user in ["alice", "bob", "nobody", "somebody", "anybody"] {
+        let started = Instant::now();
+        assert!(!good(&verifier, &mixed, user, "wrong as well").await);
+        assert!(started.elapsed() >= beat, "{user}");
+    }
+    let started = Instant::now();
+    assert!(good(&verifier, &mixed, "alice", "secret").await);
+    assert!(started.elapsed() < beat, "who knows the password is known to be there");
+    let uniform = users(&(line("alice", "secret", 4) + &line("bob", "secret", 4)));
+    assert_eq!(verifier.shared.beat.of(uniform.dearest()), Duration::ZERO);
 }
 
 #[tokio::test]
