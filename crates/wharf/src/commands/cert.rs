@@ -95,6 +95,15 @@ used, or let the whole system trust the authority.
 "
         );
     }
+    if !hosts.is_empty() {
+        let _ = write!(
+            text,
+            "
+The names below end in the registry's port. For another one write that in the place of {PORT}; for 443
+leave `:{PORT}` out, as the names of images do.
+"
+        );
+    }
     for host in hosts {
         text += &for_programs(&format!("{}:{PORT}", host.in_url()));
     }
@@ -168,6 +177,7 @@ mod tests {
     #[test]
     fn every_client_gets_its_directory() {
         let text = made(&["nas.lan", "192.168.1.10", "fd00::10", "*.home.lan"]);
+        assert!(text.contains("for 443\nleave `:5000` out"), "{text}");
         for line in [
             "    cp ca.crt /etc/docker/certs.d/nas.lan:5000/ca.crt\n",
             "    cp ca.crt /etc/docker/certs.d/192.168.1.10:5000/ca.crt\n",
