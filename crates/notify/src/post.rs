@@ -1,7 +1,6 @@
 //! One POST to one endpoint.
 
 use std::fmt::Write as _;
-use std::net::IpAddr;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -10,7 +9,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 use percent_encoding::percent_decode_str;
-use reqwest::{Client, Response, Url, redirect};
+use reqwest::{Client, ClientBuilder, Response, Url, redirect};
 use sha2::Sha256;
 
 use crate::envelope::MEDIA_TYPE;
@@ -136,31 +135,18 @@ fn parse_url(options: &EndpointOptions) -> Result<Url, NotifyError> {
 
 /// A client of its own for each endpoint, so that none waits for another's connections.
 fn client(options: &EndpointOptions, url: &Url) -> Result<Client, NotifyError> {
-    let builder = || {
-        let builder = Client::builder()
-            .user_agent(concat!("wharf/", env!("CARGO_PKG_VERSION")))
+    let settings = |builder: ClientBuilder| {
+        builder
             .timeout(options.timeout)
             .redirect(redirect::Policy::none())
             .pool_max_idle_per_host(1)
             .pool_idle_timeout(limits::IDLE_CONNECTION_MAX)
-            .referer(false);
-        // As Go does: a proxy can't reach this machine's own addresses.
-        if is_local(url) { builder.no_proxy() } else { builder }
+            .referer(false)
     };
-    let built = match builder().build() {
-        // A minimal container has no certificate authorities; plain http needs none.
-        Err(_) if url.scheme() == "http" => builder().tls_certs_only([]).build(),
-        built => built,
-    };
-    built.map_err(|error| NotifyError::Client {
+    outbound::client(url, settings).map_err(|error| NotifyError::Client {
         endpoint: options.name.clone(),
         reason: describe(error),
     })
-}
-
-fn is_local(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 /// Basic credentials from a URL's user information (RFC 7617).

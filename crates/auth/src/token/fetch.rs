@@ -27,15 +27,8 @@ impl Fetcher {
         if !matches!(url.scheme(), "http" | "https") {
             return Err("its URL's scheme must be http or https".to_owned());
         }
-        let client = match (builder().build(), url.scheme()) {
-            (Ok(client), _) => client,
-            // Without certificates of authorities, as in an empty container, http works still.
-            (Err(_), "http") => builder()
-                .tls_certs_only([])
-                .build()
-                .map_err(|error| format!("no HTTP client: {}", chain(&error)))?,
-            (Err(error), _) => return Err(format!("no HTTPS client: {}", chain(&error))),
-        };
+        let client = outbound::client(&url, settings)
+            .map_err(|error| format!("no HTTP client: {}", chain(&error)))?;
         Ok(Self { client, url })
     }
 
@@ -82,11 +75,9 @@ impl fmt::Debug for Fetcher {
     }
 }
 
-fn builder() -> ClientBuilder {
-    Client::builder()
-        .connect_timeout(JWKS_CONNECT_TIMEOUT)
-        .timeout(JWKS_FETCH_TIMEOUT)
-        .redirect(Policy::custom(|attempt: Attempt<'_>| {
+fn settings(builder: ClientBuilder) -> ClientBuilder {
+    builder.connect_timeout(JWKS_CONNECT_TIMEOUT).timeout(JWKS_FETCH_TIMEOUT).redirect(
+        Policy::custom(|attempt: Attempt<'_>| {
             let https = |url: &Url| url.scheme() == "https";
             let left_https = attempt.previous().iter().any(https) && !https(attempt.url());
             if left_https {
@@ -96,8 +87,8 @@ fn builder() -> ClientBuilder {
             } else {
                 attempt.follow()
             }
-        }))
-        .user_agent(concat!("wharf/", env!("CARGO_PKG_VERSION")))
+        }),
+    )
 }
 
 /// An error with all of its causes.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderMap;
-use reqwest::{Client, Url, redirect};
+use reqwest::{Client, ClientBuilder, Url, redirect};
 use storage::{Driver, StoragePath};
 use tokio::net::TcpStream;
 
@@ -94,12 +94,14 @@ impl Check {
             return Err(CheckError::Uri(format!("its scheme is {}", url.scheme())));
         }
         let timeout = or_default(timeout);
-        let client = Client::builder()
-            .redirect(redirect::Policy::limited(HEALTH_CHECK_REDIRECTS_MAX))
-            .timeout(timeout)
-            // Each look is to find out whether one can connect.
-            .pool_max_idle_per_host(0)
-            .build()
+        let settings = |builder: ClientBuilder| {
+            builder
+                .redirect(redirect::Policy::limited(HEALTH_CHECK_REDIRECTS_MAX))
+                .timeout(timeout)
+                // Each look is to find out whether one can connect.
+                .pool_max_idle_per_host(0)
+        };
+        let client = outbound::client(&url, settings)
             .map_err(|error| CheckError::Client(describe(&error.without_url())))?;
         let status_code = if status_code == 0 { 200 } else { status_code };
         let name = without_secrets(&uri, &url);

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use opentelemetry_otlp::WithTonicConfig as _;
-use opentelemetry_otlp::tonic_types::transport::{Certificate, ClientTlsConfig};
+use opentelemetry_otlp::tonic_types::transport::{Certificate as GrpcCertificate, ClientTlsConfig};
 use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig as _, WithHttpConfig as _};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::trace::SpanData;
+use reqwest::{Certificate, ClientBuilder};
 use tokio::runtime::Handle;
 use tracing::{info, warn};
 
@@ -51,22 +52,22 @@ impl Exporter {
 /// Endpoint, headers and timeout are read from the variables by the library; `Settings` has made
 /// sure that they make sense.
 fn http(settings: &Settings, failure: LastFailure) -> anyhow::Result<SpanExporter> {
-    let mut client = reqwest::Client::builder()
-        .timeout(settings.timeout)
-        // The headers may hold secrets, which are for the configured host alone.
-        .redirect(reqwest::redirect::Policy::none());
-    if let Some(pem) = &settings.certificate_pem {
-        let certificates =
-            reqwest::Certificate::from_pem_bundle(pem).context("OTEL_EXPORTER_OTLP_CERTIFICATE")?;
-        for certificate in certificates {
-            client = client.add_root_certificate(certificate);
-        }
-    }
+    let certificates = match &settings.certificate_pem {
+        Some(pem) => Certificate::from_pem_bundle(pem).context("OTEL_EXPORTER_OTLP_CERTIFICATE")?,
+        None => Vec::new(),
+    };
+    let client = outbound::client(&settings.url()?, |builder| {
+        let builder = builder
+            .timeout(settings.timeout)
+            // The headers may hold secrets, which are for the configured host alone.
+            .redirect(reqwest::redirect::Policy::none());
+        certificates.iter().cloned().fold(builder, ClientBuilder::add_root_certificate)
+    })?;
     Ok(SpanExporter::builder()
         .with_http()
         .with_protocol(Protocol::HttpBinary)
         .with_timeout(settings.timeout)
-        .with_http_client(Client { inner: client.build()?, failure })
+        .with_http_client(Client { inner: client, failure })
         .build()?)
 }
 
@@ -75,7 +76,7 @@ fn grpc(settings: &Settings) -> anyhow::Result<SpanExporter> {
     if settings.is_encrypted() {
         let mut tls = ClientTlsConfig::new().with_enabled_roots();
         if let Some(pem) = &settings.certificate_pem {
-            tls = tls.ca_certificate(Certificate::from_pem(pem));
+            tls = tls.ca_certificate(GrpcCertificate::from_pem(pem));
         }
         builder = builder.with_tls_config(tls);
     }

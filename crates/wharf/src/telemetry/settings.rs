@@ -58,6 +58,12 @@ impl Settings {
         format!("{scheme}://{host}{port} ({protocol})")
     }
 
+    /// The URL that was configured, with whatever it holds.
+    pub(super) fn url(&self) -> Result<reqwest::Url> {
+        // Not with the text: it may hold a password.
+        self.endpoint.to_string().parse().map_err(|_| anyhow::anyhow!("the endpoint is no URL"))
+    }
+
     pub(super) fn is_encrypted(&self) -> bool {
         self.endpoint.scheme() == Some(&Scheme::HTTPS)
     }

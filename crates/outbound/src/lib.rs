@@ -1,0 +1,51 @@
+//! The HTTP client for what wharf itself asks of others: webhooks, key sets, health checks,
+//! collectors of traces.
+
+use std::net::IpAddr;
+
+use reqwest::{Client, ClientBuilder, Url};
+
+/// A client for requests to this URL, and to where it leads. Each user has one of its own, so that
+/// none waits for another's connections; `set` says what is particular to it, and may be called
+/// twice.
+///
+/// As in Go, `HTTP_PROXY` and its kin count, but not for this machine: a proxy has other addresses
+/// of that name. Where there are no certificates of authorities, as in a minimal container, plain
+/// HTTP works all the same.
+///
+/// # Errors
+/// What the library says; for `https` for example that there are no authorities.
+pub fn client(url: &Url, set: impl Fn(ClientBuilder) -> ClientBuilder) -> reqwest::Result<Client> {
+    let builder = || {
+        let builder = Client::builder().user_agent(concat!("wharf/", env!("CARGO_PKG_VERSION")));
+        set(if is_local(url) { builder.no_proxy() } else { builder })
+    };
+    match builder().build() {
+        Err(_) if url.scheme() == "http" => builder().tls_certs_only([]).build(),
+        built => built,
+    }
+}
+
+fn is_local(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    host == "localhost"
+        || host.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_machine() {
+        let is_local = |host: &str| is_local(&Url::parse(&format!("http://{host}:1/")).unwrap());
+        for host in
+            ["localhost", "LOCALHOST", "127.0.0.1", "127.9.9.9", "[::1]", "[::ffff:127.0.0.1]"]
+        {
+            assert!(is_local(host), "{host}");
+        }
+        for host in ["localhost.example.com", "10.0.0.1", "[fd00::1]", "0.0.0.0", "example.com"] {
+            assert!(!is_local(host), "{host}");
+        }
+    }
+}
