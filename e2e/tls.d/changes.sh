@@ -47,31 +47,42 @@ mv -T "$mounted/..data_tmp" "$mounted/..data"
 rm -r "$mounted/..first"
 shown_soon "swapped like a secret of Kubernetes"
 
-for round in 1 2 3; do
+# SIGHUP is followed at once, while the files are looked at every two seconds only: so there is one look,
+# a moment after the signal, in more rounds than chance would get through. One may be late on a busy
+# machine.
+rounds=8 at_once=0
+for _ in $(seq "$rounds"); do
     new_certificate served
     cp served/domain.key served/domain.crt "$mounted/..second/"
     kill -HUP "$SERVER_PID"
-    # Sooner than the next look at the files is likely to be.
-    shown_soon "SIGHUP, time $round" 1
+    sleep 0.3
+    if shown_is "$(serial_of served/domain.crt)"; then at_once=$((at_once + 1)); fi
 done
+[ "$at_once" -ge $((rounds - 1)) ] || fail "SIGHUP: in $at_once of $rounds rounds the new certificate was there at once"
+ok "SIGHUP: in $at_once of $rounds rounds the new certificate was there at once"
+shown_soon "and in the last one"
 
-# What can't be used is not used.
+# What can't be used is not used. Each time the log says so first: until then nobody has looked.
 good=$(serial_of served/domain.crt)
+complaints() { grep -c "changed certificate files are not used" "$SERVER_LOG" || true; }
+complained_again() { [ "$(complaints)" -gt "$before" ]; }
+# not_used WHAT: after SIGHUP there is a new complaint, and the certificate of before is served.
+not_used() {
+    before=$(complaints)
+    kill -HUP "$SERVER_PID"
+    wait_for 5 complained_again || fail "$1: no complaint: $(tail -n 3 "$SERVER_LOG")"
+    same "$1: the one before is served" "$good" "$(served_serial)"
+}
 : >"$SERVER_LOG"
 head -c 300 served/domain.crt >"$mounted/..second/domain.crt"
-kill -HUP "$SERVER_PID"
-complained() { grep -q "changed certificate files are not used" "$SERVER_LOG"; }
-wait_for 5 complained || fail "no complaint about half a certificate: $(cat "$SERVER_LOG")"
+not_used "half a certificate"
 contains "half a certificate: the log names the file" "$(cat "$SERVER_LOG")" "$mounted/domain.crt"
-same "and the one before is served" "$good" "$(served_serial)"
 cp "$CERTS/expired.crt" "$mounted/..second/domain.crt"
-kill -HUP "$SERVER_PID"
-sleep 0.3
-same "so is it with a certificate of another key" "$good" "$(served_serial)"
+not_used "a certificate of another key"
+contains "a certificate of another key: the log says so" "$(cat "$SERVER_LOG")" "does not belong to the certificate"
 rm "$mounted/..second/domain.crt"
-kill -HUP "$SERVER_PID"
-sleep 0.3
-same "and without a file" "$good" "$(served_serial)"
+not_used "no file"
+contains "no file: the log says so" "$(cat "$SERVER_LOG")" "No such file"
 new_certificate served
 cp served/domain.key served/domain.crt "$mounted/..second/"
 shown_soon "mended"
@@ -83,7 +94,7 @@ same "no request failed" '[]' "$(jq -c .failures load.json)"
 same "every push came through" "$PUSHES" "$(jq .pushes load.json)"
 same "every kept connection was the same to the end, with the certificate of its beginning" '10 1' \
     "$(jq -r '"\(.kept_connections) \(.kept_certificates)"' load.json)"
-# Seven certificates were served in turn.
-same "clients saw each of the certificates" 7 "$(jq .certificates load.json)"
+# The first, two that were renewed, one of each round, and the last.
+same "clients saw each of the certificates" $((3 + rounds + 1)) "$(jq .certificates load.json)"
 [ "$(jq '.kept + .anew' load.json)" -gt 100 ] || fail "hardly any request was made"
 ok "beside $(jq '.kept' load.json) requests on kept connections, $(jq .anew load.json) on new ones"
