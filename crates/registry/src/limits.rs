@@ -58,9 +58,25 @@ pub const QUESTIONS_NOTED_MAX: usize = 4096;
 /// What the referrers indexes of all repositories hold at most, in bytes.
 pub const REFERRERS_CACHE_BYTES_MAX: u64 = 32 << 20;
 
-/// How much of an upload's body is gathered before it is hashed and written, in bytes. One batch
-/// is being gathered while another is worked on, so an upload holds at most about two of them.
+/// What all uploads together may have received and not yet written, in bytes, as long as each has
+/// its [`UPLOAD_AHEAD_BYTES_MIN`]. Each gets an equal share.
+pub const UPLOADS_AHEAD_BYTES: usize = 8 << 20;
+
+/// What one upload may have received and not yet written, in bytes, however few others there are.
+/// More does not make it faster: it has to fit the processor's cache.
+pub const UPLOAD_AHEAD_BYTES_MAX: usize = 512 << 10;
+
+/// What one upload may have received and not yet written, in bytes, however many others there are:
+/// one read of the connection.
+pub const UPLOAD_AHEAD_BYTES_MIN: usize = 128 << 10;
+
+/// How much of an upload is hashed and written in one go, in bytes. It has to fit the processor's
+/// second-level cache, so that what was hashed is still there to be written.
 pub const UPLOAD_BATCH_BYTES: usize = 256 << 10;
+
+/// How much of a body has to have come before hashing and writing it begins, in bytes. To a smaller
+/// one it is done at its end.
+pub const UPLOAD_BATCH_BYTES_MIN: usize = 64 << 10;
 
 /// From this size on, an upload's running digest is saved beside it at the end of a chunk. Below
 /// it, reading the data again is cheaper than the write.

@@ -12,7 +12,7 @@ use crate::listings::Listings;
 use crate::manifests::ManifestCache;
 use crate::policy::Validation;
 use crate::referrers::ReferrersIndexes;
-use crate::uploads::HashStates;
+use crate::uploads::{Budget, HashStates};
 use crate::{Result, layout};
 
 /// How a registry behaves.
@@ -46,6 +46,7 @@ pub struct Registry {
     pub(crate) answers: Answers,
     pub(crate) referrers: ReferrersIndexes,
     pub(crate) hash_states: HashStates,
+    pub(crate) upload_budget: Budget,
 }
 
 impl Registry {
@@ -59,6 +60,7 @@ impl Registry {
             answers: Answers::new(),
             referrers: ReferrersIndexes::new(),
             hash_states: HashStates::new(),
+            upload_budget: Budget::default(),
             driver,
             options,
         }

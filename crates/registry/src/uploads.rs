@@ -6,8 +6,10 @@
 //! nothing has to be read twice. A digest state is only ever used when it covers exactly the bytes
 //! that are there.
 
+mod budget;
 mod hash_states;
 mod id;
+mod queue;
 mod sink;
 
 use std::time::SystemTime;
@@ -22,6 +24,7 @@ use crate::limits::REHASH_BEFORE_CHUNK_BYTES_MAX;
 use crate::limits::{LINK_BYTES_MAX, MIDSTATE_BYTES_MAX, MIDSTATE_UPLOAD_BYTES_MIN};
 use crate::{BlobStat, Chunk, Error, Registry, Result, layout, link};
 
+pub(crate) use budget::Budget;
 use hash_states::HashState;
 pub(crate) use hash_states::HashStates;
 pub use id::UploadId;
@@ -209,7 +212,7 @@ impl Registry {
             }
             Some(hash)
         };
-        Ok(Sink::new(appender, hash))
+        Ok(Sink::new(appender, hash, self.upload_budget.clone()))
     }
 
     /// The running digest that was saved beside the data.

@@ -51,6 +51,7 @@ macro_rules! conformance_tests {
 
             appending_goes_on_where_it_ended appending_takes_many_pieces
             appending_nothing_makes_an_empty_file files_are_truncated
+            what_is_fed_is_appended
             there_is_one_writer_at_a_time writers_of_different_files_are_independent
             what_is_appended_can_be_read_at_once a_deleted_file_starts_anew
             publishing_moves publishing_replaces publishing_needs_a_source

@@ -298,9 +298,27 @@ pub trait Appender: fmt::Debug + Send + 'static {
     /// is in the file.
     async fn append(&mut self, pieces: Vec<Bytes>) -> Result<()>;
 
+    /// Appends what `feed` has, batch by batch, until it has nothing more at the moment, or earlier
+    /// so that others get their turn: who feeds it looks whether something is left. Fails like
+    /// [`Appender::append`], and what the feed gave by then is gone.
+    async fn append_from(&mut self, feed: Arc<dyn Feed>) -> Result<()> {
+        while let Some(pieces) = feed.next() {
+            self.append(pieces).await?;
+        }
+        Ok(())
+    }
+
     /// Cuts the file back to `size_bytes`, which must not be more than it has.
     async fn truncate(&mut self, size_bytes: u64) -> Result<()>;
 
     /// Brings what was appended to stable storage.
     async fn sync(&mut self) -> Result<()>;
+}
+
+/// Where bytes to be appended come from while they are being appended.
+pub trait Feed: Send + Sync + 'static {
+    /// The next bytes in order, if there are enough at this moment; those given out before have
+    /// been appended. Does not wait for more, but may take its time to work on them: where the
+    /// storage has threads for what blocks, it is called on one of those.
+    fn next(&self) -> Option<Vec<Bytes>>;
 }

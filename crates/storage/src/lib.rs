@@ -16,7 +16,8 @@ mod path;
 pub mod watch;
 
 pub use driver::{
-    Appender, ByteStream, Change, Driver, Entry, EntryKind, Listing, ListingVersion, Object, Stat,
+    Appender, ByteStream, Change, Driver, Entry, EntryKind, Feed, Listing, ListingVersion, Object,
+    Stat,
 };
 pub use error::{Result, StorageError};
 pub use observed::{Observed, Observer};

@@ -7,14 +7,28 @@ use std::time::Duration;
 /// the processor's second-level cache before the socket has read them.
 pub const STREAM_PIECE_BYTES: usize = 128 * 1024;
 
-/// How many buffers of [`STREAM_PIECE_BYTES`] a stream recycles. hyper holds up to 400 KiB of
-/// pieces before it stops asking, so with four buffers the ring is seldom empty, and a stream
-/// never costs more than 512 KiB.
+/// The piece that a stream hands out however many streams there are, in bytes.
+pub const STREAM_PIECE_BYTES_MIN: usize = 32 * 1024;
+
+/// What the pieces of all streams may take together, in bytes, as long as each gets
+/// [`STREAM_PIECE_BYTES_MIN`] for a piece. hyper holds two or three of a stream's pieces before it
+/// stops asking, of small ones a few more.
+pub const STREAMS_BYTES: usize = 8 * 1024 * 1024;
+
+/// How many buffers a stream recycles. With so many the ring is seldom empty.
 pub const STREAM_BUFFERS: usize = 4;
 
 /// After how many appended bytes the kernel is asked to start writing them back. Without that, a
 /// gigabyte layer lies in the page cache until its commit, which then waits for all of it.
 pub const WRITEBACK_BYTES: u64 = 8 * 1024 * 1024;
+
+/// After how many bytes an appender that is fed gives its turn to who waits for one: 2 ms of hashing
+/// and copying.
+pub const APPEND_TURN_BYTES: u64 = 2 * 1024 * 1024;
+
+/// How many appenders are fed at once on a machine with fewer processors: while one waits for the
+/// disk, another may go on.
+pub const FEEDS_AT_ONCE_MIN: usize = 2;
 
 /// How many pieces one vectored write takes: the kernel's `IOV_MAX`.
 pub const VECTORED_PIECES: usize = 1024;

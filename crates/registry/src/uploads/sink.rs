@@ -1,12 +1,15 @@
-//! Where an upload's bytes go: into the file and into the running digest, at the same time.
+//! Where an upload's bytes go: into the file and into the running digest.
+
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
-use storage::Appender;
-use tokio::sync::mpsc;
+use storage::{Appender, Feed};
 
 use super::HashState;
-use crate::limits::UPLOAD_BATCH_BYTES;
+use super::budget::Budget;
+use super::queue::Queue;
+use crate::limits::UPLOAD_BATCH_BYTES_MIN;
 use crate::{Body, BodyError, Chunk, Error, Result};
 
 /// An upload that is open for writing. There is one at a time for each.
@@ -15,24 +18,7 @@ pub(super) struct Sink {
     appender: Box<dyn Appender>,
     /// Covers what is in the file; `None` when that is to be read again at the end.
     hash: Option<HashState>,
-}
-
-/// What of a body was read but not yet written.
-#[derive(Default)]
-struct Batch {
-    pieces: Vec<Bytes>,
-    size_bytes: usize,
-}
-
-impl Batch {
-    fn push(&mut self, piece: Bytes) {
-        self.size_bytes += piece.len();
-        self.pieces.push(piece);
-    }
-
-    const fn is_full(&self) -> bool {
-        self.size_bytes >= UPLOAD_BATCH_BYTES
-    }
+    budget: Budget,
 }
 
 /// A body that is read up to a limit.
@@ -43,27 +29,51 @@ struct Source {
 }
 
 impl Source {
-    /// Reads until the batch is full or the body ends; returns whether there may be more.
-    async fn fill(&mut self, batch: &mut Batch) -> std::result::Result<bool, BodyError> {
-        while !batch.is_full() {
-            let Some(piece) = self.body.next().await.transpose()? else { return Ok(false) };
-            self.received_bytes += piece.len() as u64;
-            if self.is_over() {
-                return Ok(false);
-            }
-            batch.push(piece);
-        }
-        Ok(true)
+    /// The next piece; nothing more comes once there are more bytes than there should be.
+    async fn next(&mut self) -> std::result::Result<Option<Bytes>, BodyError> {
+        let Some(piece) = self.body.next().await.transpose()? else { return Ok(None) };
+        self.received_bytes += piece.len() as u64;
+        Ok(Some(piece).filter(|_| !self.is_over()))
     }
 
     fn is_over(&self) -> bool {
         self.limit_bytes.is_some_and(|limit| self.received_bytes > limit)
     }
+
+    /// Reads to the end, or as much as is worth handing to another thread; returns whether there
+    /// may be more.
+    async fn begin(&mut self, pieces: &mut Vec<Bytes>) -> std::result::Result<bool, BodyError> {
+        let mut size_bytes = 0;
+        while size_bytes <= UPLOAD_BATCH_BYTES_MIN {
+            let Some(piece) = self.next().await? else { return Ok(false) };
+            size_bytes += piece.len();
+            pieces.push(piece);
+        }
+        Ok(true)
+    }
+
+    /// Reads to the end and into `queue`.
+    async fn receive(&mut self, queue: &Queue) -> std::result::Result<(), BodyError> {
+        let ended = loop {
+            match self.next().await {
+                Ok(Some(piece)) => queue.push(piece),
+                Ok(None) => break Ok(()),
+                Err(error) => break Err(error),
+            }
+            queue.has_room().await;
+        };
+        queue.complete();
+        ended
+    }
 }
 
 impl Sink {
-    pub(super) fn new(appender: Box<dyn Appender>, hash: Option<HashState>) -> Self {
-        Self { appender, hash }
+    pub(super) fn new(
+        appender: Box<dyn Appender>,
+        hash: Option<HashState>,
+        budget: Budget,
+    ) -> Self {
+        Self { appender, hash, budget }
     }
 
     /// Bytes in the file.
@@ -114,59 +124,52 @@ impl Sink {
 
     /// Writes a whole body; returns how many bytes came.
     async fn receive(mut self, mut source: Source) -> (Self, Result<u64>) {
-        let mut batch = Batch::default();
-        let more = source.fill(&mut batch).await;
+        let mut pieces = Vec::new();
+        let more = source.begin(&mut pieces).await;
         if matches!(more, Ok(true)) {
-            return self.receive_large(source, batch).await;
+            return self.receive_large(source, pieces).await;
         }
-        let written = self.write(batch).await;
+        let written = self.write(pieces).await;
         (self, written.and(more.map_err(Error::from)).map(|_| source.received_bytes))
     }
 
-    /// Receives one batch while the one before is being written and hashed. The writing goes on
-    /// by itself when the request is dropped, so that what was received is kept.
-    async fn receive_large(mut self, mut source: Source, first: Batch) -> (Self, Result<u64>) {
-        let (batches, mut queue) = mpsc::channel::<Batch>(1);
-        let writer = tokio::spawn(async move {
-            let mut written = self.write(first).await;
-            while let (Ok(()), Some(batch)) = (&written, queue.recv().await) {
-                written = self.write(batch).await;
+    async fn receive_large(mut self, mut source: Source, begun: Vec<Bytes>) -> (Self, Result<u64>) {
+        let queue = Arc::new(Queue::new(self.budget.join(), self.hash.take(), begun));
+        let outcome = self.receive_through(&queue, &mut source).await;
+        // After a partial write the digest covers more than the file has.
+        self.hash = queue.take_hash().filter(|hash| hash.size_bytes() == self.size_bytes());
+        (self, outcome.map(|()| source.received_bytes))
+    }
+
+    /// Receives while what was received before is hashed and written.
+    async fn receive_through(&mut self, queue: &Arc<Queue>, source: &mut Source) -> Result<()> {
+        let writing = async {
+            while queue.has_more().await {
+                self.appender.append_from(Arc::clone(queue) as Arc<dyn Feed>).await?;
             }
-            (self, written)
-        });
-        let ended = loop {
-            let mut batch = Batch::default();
-            let more = source.fill(&mut batch).await;
-            // Sending fails when writing did; its error is the one to report.
-            let sent = batches.send(batch).await;
-            match more {
-                Ok(true) if sent.is_ok() => {}
-                Ok(_) => break Ok(source.received_bytes),
-                Err(error) => break Err(Error::from(error)),
-            }
+            Ok(())
         };
-        drop(batches);
-        match writer.await {
-            Ok((sink, written)) => (sink, written.and(ended)),
-            Err(error) => match error.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                // The runtime is going down: this task will not be polled again either.
-                Err(_) => std::future::pending().await,
-            },
+        tokio::pin!(writing);
+        tokio::select! {
+            // The writing is polled behind the receiving, which does not wake it.
+            biased;
+            // What was received before the body broke off is written.
+            received = source.receive(queue) => writing.await.and(received.map_err(Error::from)),
+            // It ends before the receiving does when it fails.
+            written = &mut writing => written,
         }
     }
 
-    /// Writes and hashes a batch at the same time.
-    async fn write(&mut self, batch: Batch) -> Result<()> {
-        if batch.pieces.is_empty() {
+    /// Writes and hashes a small body.
+    async fn write(&mut self, pieces: Vec<Bytes>) -> Result<()> {
+        if pieces.is_empty() {
             return Ok(());
         }
         let mut hash = self.hash.take();
-        let pieces = batch.pieces.clone();
+        let hashed = pieces.clone();
         // The appender has handed its work to another thread when the digest gets its turn.
-        let hashing = async { hash.iter_mut().for_each(|hash| hash.update(&pieces)) };
-        let (written, ()) = tokio::join!(self.appender.append(batch.pieces), hashing);
-        // After a partial write the digest covers more than the file has.
+        let hashing = async { hash.iter_mut().for_each(|hash| hash.update(&hashed)) };
+        let (written, ()) = tokio::join!(self.appender.append(pieces), hashing);
         self.hash = hash.filter(|_| written.is_ok());
         Ok(written?)
     }

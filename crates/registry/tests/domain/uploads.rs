@@ -1,6 +1,11 @@
+use std::sync::Arc;
+
 use bytes::Bytes;
 use oci::{Algorithm, Digest};
-use registry::{BodyError, Chunk, ChunkRange, Error, UploadId, layout};
+use registry::{BodyError, Chunk, ChunkRange, Error, Options, Registry, UploadId, layout};
+use storage::Driver;
+use storage::faulty::{Fault, Faulty};
+use storage::memory::Memory;
 
 use crate::support::{chunk, files, name, pieces, pull_blob, push_blob, registry, sha256};
 
@@ -232,4 +237,32 @@ async fn the_start_time_is_written_as_distribution_does() {
     let text = std::str::from_utf8(&text).unwrap();
     assert_eq!((text.len(), text.ends_with('Z')), ("2026-01-02T03:04:05Z".len(), true), "{text}");
     assert_eq!(text.parse::<jiff::Timestamp>().unwrap(), upload.started_at);
+}
+
+/// A client that sends and sends does not keep a failure from being reported, nor can what came
+/// before it be lost or counted twice.
+#[tokio::test]
+async fn a_write_that_fails_ends_the_receiving() {
+    for fault in Fault::ALL {
+        for write in [1, 2, 7] {
+            let inner: Arc<dyn Driver> = Arc::new(Memory::new());
+            let faulty = Faulty::new(Arc::clone(&inner));
+            let registry = Registry::new(Arc::new(faulty.clone()), Options::default());
+            let repo = name("one");
+            let id = registry.start_upload(&repo, None).await.unwrap().id;
+            // Behind that of the opening.
+            faulty.fail_at(faulty.operations() + write, fault);
+            let piece = Bytes::from(vec![9; 50 << 10]);
+            let endless = futures_util::stream::repeat_with(move || Ok(piece.clone()));
+            let body = Chunk { body: Box::pin(endless), ..pieces(vec![]) };
+            let error = registry.append_upload(&repo, &id, body).await.unwrap_err();
+            assert!(matches!(error, Error::Storage(_)), "{error}");
+            // As after a restart: what is there is a prefix, and can be gone on from.
+            let registry = Registry::new(inner, Options::default());
+            let size_bytes = registry.upload_status(&repo, &id).await.unwrap().size_bytes;
+            let content = vec![9; usize::try_from(size_bytes).unwrap() + 3];
+            let last = chunk(vec![9; 3]);
+            registry.commit_upload(&repo, &id, &sha256(&content), last).await.unwrap();
+        }
+    }
 }

@@ -1,11 +1,12 @@
 //! Files that grow, and their move to a final path.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 
 use super::{assert_not_found, assert_refused, path, pattern, read_whole};
-use crate::{Driver, StorageError};
+use crate::{Driver, Feed, StorageError};
 
 const UPLOAD: &str = "/repositories/a/_uploads/1/data";
 const BLOB: &str = "/blobs/sha256/ab/abcd/data";
@@ -55,6 +56,39 @@ pub async fn appending_nothing_makes_an_empty_file(driver: Arc<dyn Driver>) {
     appender.sync().await.unwrap();
     drop(appender);
     assert_eq!(driver.stat(&path(UPLOAD)).await.unwrap().size_bytes, 0);
+}
+
+struct Batches(Mutex<VecDeque<Bytes>>);
+
+impl Feed for Batches {
+    fn next(&self) -> Option<Vec<Bytes>> {
+        let batch = self.0.lock().unwrap().pop_front()?;
+        let half = batch.len() / 2;
+        Some(vec![batch.slice(..half), Bytes::new(), batch.slice(half..)])
+    }
+}
+
+/// All that a feed has comes into the file, in its order and behind what is there, though not
+/// necessarily in one go.
+pub async fn what_is_fed_is_appended(driver: Arc<dyn Driver>) {
+    let content = pattern(20_000_000);
+    let mut appender = driver.append(&path(UPLOAD)).await.unwrap();
+    appender.append(vec![content.slice(..1000)]).await.unwrap();
+    let mut rest = content.slice(1000..);
+    let mut batches = VecDeque::new();
+    while !rest.is_empty() {
+        batches.push_back(rest.split_to(rest.len().min(300_000)));
+    }
+    let feed = Arc::new(Batches(Mutex::new(batches)));
+    while !feed.0.lock().unwrap().is_empty() {
+        let before = appender.size_bytes();
+        appender.append_from(feed.clone()).await.unwrap();
+        assert!(appender.size_bytes() > before);
+    }
+    appender.append_from(feed).await.unwrap();
+    assert_eq!(appender.size_bytes(), 20_000_000);
+    drop(appender);
+    assert!(read_whole(&driver, &path(UPLOAD)).await == content);
 }
 
 /// A file is cut back, never forward, and grows again from there.

@@ -22,8 +22,8 @@ use super::inline;
 use super::retries::parents_vanish;
 use super::volume::Volume;
 use super::writers::Claim;
-use crate::limits::{APPEND_RETRIES, VECTORED_PIECES, WRITEBACK_BYTES};
-use crate::{Appender, Result, StorageError, StoragePath};
+use crate::limits::{APPEND_RETRIES, APPEND_TURN_BYTES, VECTORED_PIECES, WRITEBACK_BYTES};
+use crate::{Appender, Feed, Result, StorageError, StoragePath};
 
 const OPERATION: &str = "append to";
 
@@ -193,6 +193,24 @@ impl Appender for FileAppender {
         self.on_file(OPERATION, move |_, locked, size_bytes| {
             write_all(&locked.file, &pieces, size_bytes)?;
             start_writeback(locked, size_bytes.load(Ordering::Acquire));
+            Ok(())
+        })
+        .await
+    }
+
+    /// On one thread as long as there is something, which saves a hand-over for each batch.
+    async fn append_from(&mut self, feed: Arc<dyn Feed>) -> Result<()> {
+        // Never closed; and if it were, there would be nothing to wait for.
+        let turn = Arc::clone(&self.volume.feeding).acquire_owned().await.ok();
+        self.on_file(OPERATION, move |_, locked, size_bytes| {
+            let turn_ends = size_bytes.load(Ordering::Acquire).saturating_add(APPEND_TURN_BYTES);
+            while size_bytes.load(Ordering::Acquire) < turn_ends
+                && let Some(pieces) = feed.next()
+            {
+                write_all(&locked.file, &pieces, size_bytes)?;
+                start_writeback(locked, size_bytes.load(Ordering::Acquire));
+            }
+            drop(turn);
             Ok(())
         })
         .await

@@ -2,8 +2,10 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::num::NonZeroUsize;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, OnceLock};
 
 use tokio::sync::Semaphore;
@@ -16,7 +18,7 @@ use super::inline::{self, Inline};
 use super::parents::Parents;
 use super::volume::Volume;
 use super::writers::Writers;
-use crate::limits::MAX_THREADS_MIN;
+use crate::limits::{FEEDS_AT_ONCE_MIN, MAX_THREADS_MIN};
 
 /// Why a root can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -94,6 +96,8 @@ pub(super) fn open(options: FilesystemOptions, disk: Box<dyn Disk>) -> Result<Vo
         parents: Parents::default(),
         watch_changes: options.watch_changes,
         watching: OnceLock::new(),
+        streams: AtomicUsize::default(),
+        feeding: Arc::new(Semaphore::new(processors().max(FEEDS_AT_ONCE_MIN))),
         threads: Arc::new(Semaphore::new(
             options.max_threads.clamp(MAX_THREADS_MIN, Semaphore::MAX_PERMITS),
         )),
@@ -152,4 +156,8 @@ fn probe(disk: &dyn Disk, root: &Path) -> Result<(), OpenError> {
         Err(source) => Err(OpenError::NotWritable { root, source }),
         Ok(()) => Ok(()),
     }
+}
+
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
 }

@@ -3,6 +3,7 @@
 use std::num::NonZeroU64;
 use std::ops::Range;
 use std::pin::Pin;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
@@ -12,8 +13,17 @@ use rustix::fs::Advice;
 use tokio::task::coop;
 
 use super::read::{FileObject, read_fully_at};
-use crate::limits::{READ_AHEAD_BYTES, STREAM_BUFFERS, STREAM_PIECE_BYTES};
+use crate::limits::{
+    READ_AHEAD_BYTES, STREAM_BUFFERS, STREAM_PIECE_BYTES, STREAM_PIECE_BYTES_MIN, STREAMS_BYTES,
+};
 use crate::{Result, StorageError};
+
+/// How large the pieces of a stream are that is one of so many.
+fn piece_bytes(streams: usize) -> usize {
+    let share_bytes = STREAMS_BYTES / streams.max(1) / STREAM_BUFFERS;
+    // Powers of two, so that reads begin where pages do.
+    1 << share_bytes.clamp(STREAM_PIECE_BYTES_MIN, STREAM_PIECE_BYTES).ilog2()
+}
 
 type PendingRead = Pin<Box<dyn Future<Output = Result<(Vec<u8>, usize)>> + Send>>;
 
@@ -28,8 +38,9 @@ pub(super) struct FileStream {
 impl FileStream {
     pub(super) fn new(object: Arc<FileObject>, range: Range<u64>) -> Self {
         let length = range.end.saturating_sub(range.start);
-        let piece_bytes =
-            usize::try_from(length).map_or(STREAM_PIECE_BYTES, |all| all.min(STREAM_PIECE_BYTES));
+        let streams = object.volume.streams.fetch_add(1, Ordering::Relaxed) + 1;
+        let piece_bytes = piece_bytes(streams);
+        let piece_bytes = usize::try_from(length).map_or(piece_bytes, |all| all.min(piece_bytes));
         let buffers = Arc::new(Buffers { free: Mutex::default(), piece_bytes });
         Self { object, rest: range, buffers, pending: None }
     }
@@ -73,6 +84,12 @@ impl FileStream {
     fn fail(&mut self, error: StorageError) -> Option<Result<Bytes>> {
         self.rest = 0..0;
         Some(Err(error))
+    }
+}
+
+impl Drop for FileStream {
+    fn drop(&mut self) {
+        self.object.volume.streams.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

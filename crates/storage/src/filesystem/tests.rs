@@ -12,7 +12,7 @@ use mounts::{Unchanged, changing, unchanged};
 
 use super::disk::{Disk, RealDisk};
 use super::*;
-use crate::limits::{STREAM_BUFFERS, STREAM_PIECE_BYTES};
+use crate::limits::{STREAM_BUFFERS, STREAM_PIECE_BYTES, STREAM_PIECE_BYTES_MIN};
 use crate::{Change, EntryKind, StorageError};
 
 mod durability;
@@ -98,6 +98,56 @@ async fn cold_files_are_read_on_the_blocking_pool() {
     assert_eq!(driver.get(&path("/file"), 1 << 30).await.unwrap(), content);
 }
 
+/// A feed that stalls, as the hashing or the disk behind it may, until the test lets it go on.
+struct Stalled(Mutex<std::sync::mpsc::Receiver<()>>);
+
+impl crate::Feed for Stalled {
+    fn next(&self) -> Option<Vec<Bytes>> {
+        self.0.lock().unwrap().recv().ok().map(|()| vec![Bytes::from_static(b"x")])
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_stalled_writer_stalls_nobody_else() {
+    let directory = tempfile::tempdir().unwrap();
+    let driver = open_at(directory.path());
+    driver.put(&path("/file"), Bytes::from_static(b"content")).await.unwrap();
+    let (go_on, stalled) = std::sync::mpsc::channel();
+    let feed = Arc::new(Stalled(Mutex::new(stalled)));
+    let mut appender = driver.append(&path("/upload")).await.unwrap();
+    let writing = tokio::spawn(async move {
+        appender.append_from(feed).await.unwrap();
+        appender.size_bytes()
+    });
+    // The only worker goes on, and so does the blocking pool.
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+        assert_eq!(driver.get(&path("/file"), 100).await.unwrap(), "content");
+        driver.put(&path("/other"), Bytes::new()).await.unwrap();
+        go_on.send(()).unwrap();
+    }
+    assert!(!writing.is_finished());
+    drop(go_on);
+    assert_eq!(writing.await.unwrap(), 10);
+}
+
+/// Whoever has much to append does not keep a thread from those who wait for one.
+#[tokio::test]
+async fn a_writer_gives_others_their_turn() {
+    struct Endless;
+    impl crate::Feed for Endless {
+        fn next(&self) -> Option<Vec<Bytes>> {
+            Some(vec![Bytes::from_static(&[7; 1 << 20])])
+        }
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let driver = open_at(directory.path());
+    let mut appender = driver.append(&path("/upload")).await.unwrap();
+    let fed = appender.append_from(Arc::new(Endless));
+    tokio::time::timeout(Duration::from_secs(20), fed).await.unwrap().unwrap();
+    assert_eq!(appender.size_bytes(), crate::limits::APPEND_TURN_BYTES);
+}
+
 #[tokio::test]
 async fn a_stream_uses_its_buffers_again() {
     let directory = tempfile::tempdir().unwrap();
@@ -117,6 +167,32 @@ async fn a_stream_uses_its_buffers_again() {
         }
     }
     assert!(addresses.len() <= STREAM_BUFFERS + 1, "{} buffers", addresses.len());
+}
+
+#[tokio::test]
+async fn the_pieces_of_many_streams_are_smaller() {
+    let directory = tempfile::tempdir().unwrap();
+    let driver = open_at(directory.path());
+    let size = 2 * STREAM_PIECE_BYTES as u64;
+    driver.put(&path("/file"), vec![0; size as usize].into()).await.unwrap();
+    let object = driver.open(&path("/file")).await.unwrap();
+    let first_piece = async || {
+        let mut stream = Arc::clone(&object).stream(0..size);
+        let piece = stream.next().await.unwrap().unwrap();
+        (piece.len(), stream)
+    };
+    let mut sizes = Vec::new();
+    let mut streams = Vec::new();
+    for _ in 0..200 {
+        let (piece_bytes, stream) = first_piece().await;
+        sizes.push(piece_bytes);
+        streams.push(stream);
+    }
+    assert_eq!(sizes[0], STREAM_PIECE_BYTES);
+    assert!(sizes.is_sorted_by(|a, b| a >= b), "{sizes:?}");
+    assert_eq!(sizes[199], STREAM_PIECE_BYTES_MIN);
+    drop(streams);
+    assert_eq!(first_piece().await.0, STREAM_PIECE_BYTES);
 }
 
 #[tokio::test]

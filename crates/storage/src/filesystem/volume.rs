@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, OnceLock};
 
 use tokio::sync::Semaphore;
@@ -31,6 +32,11 @@ pub(super) struct Volume {
     pub(super) watch_changes: bool,
     /// What is watched; filled when it is first asked for.
     pub(super) watching: OnceLock<Option<Arc<Watching>>>,
+    /// Streams that are being read.
+    pub(super) streams: AtomicUsize,
+    /// One permit for each processor: those who append from feeds compute, and more of them at once
+    /// would only keep the async workers from theirs.
+    pub(super) feeding: Arc<Semaphore>,
     /// One permit for each operation that may block at once.
     pub(super) threads: Arc<Semaphore>,
 }

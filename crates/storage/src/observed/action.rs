@@ -22,7 +22,8 @@ pub enum Action {
     Open,
     /// [`Driver::append`](crate::Driver::append): opening a file for it.
     Append,
-    /// [`Appender::append`](crate::Appender::append): one batch.
+    /// [`Appender::append`](crate::Appender::append) and
+    /// [`Appender::append_from`](crate::Appender::append_from): a batch, or as many as came in time.
     Write,
     /// [`Appender::sync`](crate::Appender::sync).
     Sync,

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use tracing::Span;
 
 use super::{Action, Observer, SPAN_TARGET, watch};
-use crate::{Appender, Result};
+use crate::{Appender, Feed, Result};
 
 /// Tells of each operation. Its span lasts as long as the file is open and counts what was written:
 /// a span for each batch would make tens of thousands of one large layer.
@@ -57,6 +57,16 @@ impl Appender for ObservedAppender {
         let before = self.appender.size_bytes();
         let observer = self.observer.as_deref();
         let operation = self.appender.append(pieces);
+        let result = watch(observer, Action::Write, Span::none(), operation).await;
+        super::note_failure(&self.span, &result);
+        self.written_bytes += self.appender.size_bytes().saturating_sub(before);
+        result
+    }
+
+    async fn append_from(&mut self, feed: Arc<dyn Feed>) -> Result<()> {
+        let before = self.appender.size_bytes();
+        let observer = self.observer.as_deref();
+        let operation = self.appender.append_from(feed);
         let result = watch(observer, Action::Write, Span::none(), operation).await;
         super::note_failure(&self.span, &result);
         self.written_bytes += self.appender.size_bytes().saturating_sub(before);
