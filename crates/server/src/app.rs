@@ -132,9 +132,9 @@ impl App {
         request: Request<Incoming>,
     ) -> Response {
         let started = Instant::now();
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
         let received = self.metrics.as_ref().map(|metrics| metrics.received_bytes().clone());
-        let body = RequestBody::new(body, &parts, received);
+        let body = RequestBody::new(body, &mut parts, received);
         let rest = body.rest();
         let parsed = Route::parse(parts.uri.path(), self.options.prefix.as_str());
         let (route, no_route) = match parsed {

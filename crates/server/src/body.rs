@@ -1,5 +1,6 @@
 //! Request bodies, on their way to the domain.
 
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
@@ -9,7 +10,6 @@ use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, TryStreamExt as _};
 use http::request::Parts;
 use http_body::{Body as _, Frame};
-use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use prometheus_client::metrics::counter::Counter;
 use registry::BodyError;
@@ -18,6 +18,7 @@ use tokio::time::{Instant, Sleep};
 use crate::limits::{
     BODY_PROGRESS_BYTES_MIN, LINGER_BYTES_MAX, LINGER_TIMEOUT, REST_BYTES_MAX, REST_TIMEOUT,
 };
+use crate::listen::{BodyIntake, BodyIntakeSlot};
 
 /// A request's body as it came.
 ///
@@ -29,16 +30,19 @@ pub(crate) struct RequestBody {
     body: Option<Incoming>,
     lingers: bool,
     rest: Option<Rest>,
+    /// Notes with HTTP/2 what was taken of what the connection holds.
+    intake: Option<BodyIntake>,
     /// Counts the bytes as they come, when somebody wants to know.
     received: Option<Counter>,
 }
 
 impl RequestBody {
     /// The body of a request with this head.
-    pub(crate) fn new(body: Incoming, parts: &Parts, received: Option<Counter>) -> Self {
+    pub(crate) fn new(body: Incoming, parts: &mut Parts, received: Option<Counter>) -> Self {
+        let intake = parts.extensions.remove::<BodyIntakeSlot>().and_then(|slot| slot.take());
         let lingers = parts.version == http::Version::HTTP_2;
         let rest = Rest::of(&body, parts.version);
-        Self { body: Some(body), lingers, rest, received }
+        Self { body: Some(body), lingers, rest, intake, received }
     }
 
     /// Where what is left of it can be found once it has been dropped, if it is to be taken.
@@ -57,15 +61,33 @@ impl RequestBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let Some(body) = &mut self.body else { return Poll::Ready(None) };
-        let outcome = ready!(Pin::new(body).poll_frame(cx));
+        let outcome = ready!(poll_counted(body, &mut self.intake, cx));
         if let (Some(received), Some(Ok(frame))) = (&self.received, &outcome) {
             received.inc_by(frame.data_ref().map_or(0, |data| data.len() as u64));
         }
         if !matches!(outcome, Some(Ok(_))) {
             self.body = None;
+            self.intake = None;
         }
         Poll::Ready(outcome)
     }
+}
+
+/// The next frame, with a note of what the connection need not hold any more.
+fn poll_counted(
+    body: &mut Incoming,
+    intake: &mut Option<BodyIntake>,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    let outcome = Pin::new(body).poll_frame(cx);
+    if let Some(intake) = intake {
+        match &outcome {
+            Poll::Ready(Some(Ok(frame))) => intake.took(frame.data_ref().map_or(0, Bytes::len)),
+            Poll::Ready(_) => {}
+            Poll::Pending => intake.found_nothing(),
+        }
+    }
+    outcome
 }
 
 impl Drop for RequestBody {
@@ -79,7 +101,8 @@ impl Drop for RequestBody {
             return;
         }
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(tokio::time::timeout(LINGER_TIMEOUT, discard(body)));
+            let discarding = discard(body, self.intake.take());
+            runtime.spawn(tokio::time::timeout(LINGER_TIMEOUT, discarding));
         }
     }
 }
@@ -113,14 +136,14 @@ impl Rest {
         if !is_small || head.headers.contains_key(http::header::EXPECT) {
             return true;
         }
-        tokio::time::timeout(REST_TIMEOUT, discard(body)).await.is_err()
+        tokio::time::timeout(REST_TIMEOUT, discard(body, None)).await.is_err()
     }
 }
 
 /// Takes what still comes, within bounds.
-async fn discard(mut body: Incoming) {
+async fn discard(mut body: Incoming, mut intake: Option<BodyIntake>) {
     let mut left = LINGER_BYTES_MAX;
-    while let Some(Ok(frame)) = body.frame().await {
+    while let Some(Ok(frame)) = poll_fn(|cx| poll_counted(&mut body, &mut intake, cx)).await {
         let size_bytes = frame.data_ref().map_or(0, |data| data.len() as u64);
         if size_bytes >= left {
             return;

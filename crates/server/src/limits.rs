@@ -54,10 +54,17 @@ pub const HEADER_BYTES_MAX: usize = 64 << 10;
 /// fit as well.
 pub const REQUEST_TARGET_BYTES_MAX: usize = 16 << 10;
 
-/// The largest read at once of HTTP/1, which lets large bodies arrive in few system calls. A head
-/// that does not fit is answered with a bare 431; one that does and is larger than
-/// [`HEADER_BYTES_MAX`] gets the specification's error.
+/// The largest read at once of HTTP/1, which lets large bodies arrive in few system calls, and what
+/// may wait to be sent. A head that does not fit is answered with a bare 431; one that does and is
+/// larger than [`HEADER_BYTES_MAX`] gets the specification's error.
 pub const HTTP1_BUFFER_BYTES_MAX: usize = 128 << 10;
+
+/// The same on a connection that comes while there are few: it takes a tenth off the CPU time of a
+/// large push.
+pub const HTTP1_BUFFER_BYTES_ROOMY: usize = 256 << 10;
+
+/// How many connections count as few.
+pub const ROOMY_CONNECTIONS_MAX: usize = 8;
 
 /// Most header fields of a request.
 pub const HEADER_FIELDS_MAX: usize = 100;
@@ -84,11 +91,25 @@ pub const HTTP2_STREAM_PIECES_AHEAD: usize = 3;
 /// worth a reset.
 pub const HTTP2_UNATTENDED_BYTES_MAX: u64 = 16 << 10;
 
-/// Flow-control window of one HTTP/2 stream, in bytes: what one slow upload may keep in memory.
-pub const HTTP2_STREAM_WINDOW_BYTES: u32 = 1 << 20;
+/// Flow-control window of one HTTP/2 stream, in bytes: what may be under way. 1 Gbit/s over 100 ms
+/// is 12 MiB. How much of it is held here is for [`HTTP2_AHEAD_BYTES`] to say.
+pub const HTTP2_STREAM_WINDOW_BYTES: u32 = 16 << 20;
 
 /// Flow-control window of a whole HTTP/2 connection, in bytes.
-pub const HTTP2_CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
+pub const HTTP2_CONNECTION_WINDOW_BYTES: u32 = 32 << 20;
+
+/// What all HTTP/2 connections together may hold of bodies before the handlers have asked for it,
+/// in bytes, as long as each has its [`HTTP2_AHEAD_BYTES_MIN`]. Each gets an equal share.
+pub const HTTP2_AHEAD_BYTES: usize = 8 << 20;
+
+/// What one HTTP/2 connection may hold however few others there are, in bytes.
+pub const HTTP2_AHEAD_BYTES_MAX: usize = 512 << 10;
+
+/// What one HTTP/2 connection may hold however many others there are, in bytes: a few frames.
+pub const HTTP2_AHEAD_BYTES_MIN: usize = 64 << 10;
+
+/// What may wait to be sent on one HTTP/2 stream, in bytes. The socket has a buffer of its own.
+pub const HTTP2_SEND_BYTES_MAX: usize = 128 << 10;
 
 /// How often an HTTP/2 connection is pinged.
 pub const HTTP2_PING_INTERVAL: Duration = Duration::from_secs(30);

@@ -17,6 +17,7 @@ use crate::options::ServerOptions;
 mod address;
 mod connection;
 mod handshake;
+mod intake;
 mod protocol;
 mod pulse;
 mod sending;
@@ -28,6 +29,7 @@ mod trouble;
 
 pub use address::ListenAddress;
 use connection::Connection;
+pub(crate) use intake::{BodyIntake, BodyIntakeSlot};
 use session::Session;
 use slots::Slots;
 pub use socket::{ListenError, Listener};

@@ -3,11 +3,13 @@
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, Version};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -15,6 +17,7 @@ use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
+use super::intake::{BodyIntakeSlot, IntakeBudget};
 use super::pulse::{BusyBody, Expired, Observed, Patience, Pulse, Watch};
 use super::sending::{Sending, Streams};
 use crate::limits;
@@ -38,10 +41,30 @@ pub(super) enum Versions {
 /// Serves connections.
 #[derive(Debug)]
 pub(super) struct Http {
+    roomy: Builders,
+    frugal: Builders,
+    intake: IntakeBudget,
+    patience: Patience,
+    /// Connections that are open.
+    open: AtomicUsize,
+}
+
+/// One for each choice of versions.
+#[derive(Debug)]
+struct Builders {
     http1: auto::Builder<Streams>,
     http2: auto::Builder<Streams>,
     either: auto::Builder<Streams>,
-    patience: Patience,
+}
+
+impl Builders {
+    fn new(streams: Streams, http1_buffer_bytes: usize) -> Self {
+        Self {
+            http1: builder(streams, http1_buffer_bytes).http1_only(),
+            http2: builder(streams, http1_buffer_bytes).http2_only(),
+            either: builder(streams, http1_buffer_bytes),
+        }
+    }
 }
 
 impl Http {
@@ -50,10 +73,11 @@ impl Http {
     pub(super) fn new(patience: Patience, write_timeout: Duration) -> Self {
         let streams = Streams { patience: write_timeout };
         Self {
-            http1: builder(streams).http1_only(),
-            http2: builder(streams).http2_only(),
-            either: builder(streams),
+            roomy: Builders::new(streams, limits::HTTP1_BUFFER_BYTES_ROOMY),
+            frugal: Builders::new(streams, limits::HTTP1_BUFFER_BYTES_MAX),
+            intake: IntakeBudget::default(),
             patience,
+            open: AtomicUsize::new(0),
         }
     }
 
@@ -71,9 +95,13 @@ impl Http {
         B::Error: std::error::Error + Send + Sync + 'static,
     {
         let pulse = Pulse::new();
-        let stream = Observed::new(stream, Arc::clone(&pulse));
-        let service = service_fn(|request: Request<Incoming>| {
+        let intake = self.intake.connection();
+        let stream = Observed::new(stream, Arc::clone(&pulse), Arc::clone(&intake));
+        let service = service_fn(|mut request: Request<Incoming>| {
             let busy = pulse.request();
+            if request.version() == Version::HTTP_2 && !request.body().is_end_stream() {
+                request.extensions_mut().insert(BodyIntakeSlot::new(intake.body()));
+            }
             let answering = answer(request);
             async move {
                 let response = answering.await;
@@ -81,10 +109,14 @@ impl Http {
                 Ok::<_, Infallible>(response.map(|body| BusyBody::new(body, busy, sending)))
             }
         });
+        let open = self.open.fetch_add(1, Ordering::Relaxed);
+        let _closed = Closed(&self.open);
+        let builders =
+            if open < limits::ROOMY_CONNECTIONS_MAX { &self.roomy } else { &self.frugal };
         let builder = match versions {
-            Versions::Http1 => &self.http1,
-            Versions::Http2 => &self.http2,
-            Versions::Either => &self.either,
+            Versions::Http1 => &builders.http1,
+            Versions::Http2 => &builders.http2,
+            Versions::Either => &builders.either,
         };
         let mut connection =
             std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
@@ -122,7 +154,16 @@ impl Http {
     }
 }
 
-fn builder(streams: Streams) -> auto::Builder<Streams> {
+/// Counts a connection that is no more.
+struct Closed<'a>(&'a AtomicUsize);
+
+impl Drop for Closed<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+fn builder(streams: Streams, http1_buffer_bytes: usize) -> auto::Builder<Streams> {
     let mut builder = auto::Builder::new(streams);
     builder
         .http1()
@@ -131,7 +172,7 @@ fn builder(streams: Streams) -> auto::Builder<Streams> {
         .title_case_headers(true)
         // That is for the watch to say, which knows waiting from sending.
         .header_read_timeout(None)
-        .max_buf_size(limits::HTTP1_BUFFER_BYTES_MAX)
+        .max_buf_size(http1_buffer_bytes)
         .max_headers(limits::HEADER_FIELDS_MAX);
     builder
         .http2()
@@ -141,6 +182,7 @@ fn builder(streams: Streams) -> auto::Builder<Streams> {
         .max_concurrent_streams(limits::HTTP2_STREAMS_MAX)
         .max_header_list_size(limits::HTTP2_HEADER_LIST_BYTES_MAX)
         .initial_stream_window_size(limits::HTTP2_STREAM_WINDOW_BYTES)
-        .initial_connection_window_size(limits::HTTP2_CONNECTION_WINDOW_BYTES);
+        .initial_connection_window_size(limits::HTTP2_CONNECTION_WINDOW_BYTES)
+        .max_send_buf_size(limits::HTTP2_SEND_BYTES_MAX);
     builder
 }

@@ -12,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, Sleep};
 
+use super::intake::Intake;
 use super::sending::{Piece, Sending};
 use crate::limits;
 
@@ -219,17 +220,18 @@ impl Watch {
     }
 }
 
-/// A stream whose use is noted.
+/// A stream whose use is noted, and which is not read while what was read has not been used.
 #[derive(Debug)]
 pub(super) struct Observed<S> {
     stream: S,
     pulse: Arc<Pulse>,
+    intake: Arc<Intake>,
     is_writing: bool,
 }
 
 impl<S> Observed<S> {
-    pub(super) fn new(stream: S, pulse: Arc<Pulse>) -> Self {
-        Self { stream, pulse, is_writing: false }
+    pub(super) fn new(stream: S, pulse: Arc<Pulse>, intake: Arc<Intake>) -> Self {
+        Self { stream, pulse, intake, is_writing: false }
     }
 
     fn note_write<T>(&mut self, outcome: Poll<T>) -> Poll<T> {
@@ -247,11 +249,13 @@ impl<S: AsyncRead + Unpin> AsyncRead for Observed<S> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        ready!(self.intake.poll_room(cx));
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
         let received = &buffer.filled()[before..];
         if !received.is_empty() {
             self.pulse.received(received);
+            self.intake.received(received.len());
         }
         Poll::Ready(Ok(()))
     }
