@@ -52,6 +52,7 @@ fn runtime(config: &Config) -> anyhow::Result<tokio::runtime::Runtime> {
         let threads = usize::try_from(filesystem.max_threads).unwrap_or(usize::MAX);
         builder.max_blocking_threads(threads.clamp(BLOCKING_THREADS_MIN, BLOCKING_THREADS_MAX));
     }
+    builder.thread_keep_alive(BLOCKING_THREAD_KEEP_ALIVE);
     builder.enable_all().build().context("the runtime could not be started")
 }
 
@@ -59,6 +60,8 @@ fn runtime(config: &Config) -> anyhow::Result<tokio::runtime::Runtime> {
 const BLOCKING_THREADS_MIN: usize = 25;
 /// Each waiting thread costs a few pages.
 const BLOCKING_THREADS_MAX: usize = 1024;
+/// How long a thread without work stays. A load that pauses for less finds it again.
+const BLOCKING_THREAD_KEEP_ALIVE: Duration = Duration::from_secs(3);
 
 async fn serve_until_told(
     loaded: &Loaded,
