@@ -20,6 +20,9 @@ mod uploads;
 
 /// Hands a request to its endpoint. It has passed the gate, so its method is one that the endpoint
 /// has.
+///
+/// What receives a body is boxed: its state is several times that of anything else, and a pull
+/// would carry it along.
 pub(crate) async fn dispatch(call: &Call, body: RequestBody) -> Result<Response, ApiError> {
     let Some(route) = &call.route else { return Err(ApiError::no_such_endpoint()) };
     let method = &call.parts.method;
@@ -35,7 +38,7 @@ pub(crate) async fn dispatch(call: &Call, body: RequestBody) -> Result<Response,
             let reference =
                 reference.as_ref().map_err(|e| ApiError::impossible_reference(e, method))?;
             match *method {
-                Method::PUT => manifests::put(call, name, reference, body).await,
+                Method::PUT => Box::pin(manifests::put(call, name, reference, body)).await,
                 Method::DELETE => manifests::delete(call, name, reference).await,
                 _ => manifests::get(call, name, reference).await,
             }
@@ -48,12 +51,12 @@ pub(crate) async fn dispatch(call: &Call, body: RequestBody) -> Result<Response,
                 _ => blobs::get(call, name, &digest).await,
             }
         }
-        Route::Uploads { name } => uploads::start(call, name, body).await,
+        Route::Uploads { name } => Box::pin(uploads::start(call, name, body)).await,
         Route::Upload { name, id, .. } => {
             let id = uploads::checked_id(call, name, id.as_ref())?;
             match *method {
-                Method::PATCH => uploads::append(call, name, id, body).await,
-                Method::PUT => uploads::commit(call, name, id, body).await,
+                Method::PATCH => Box::pin(uploads::append(call, name, id, body)).await,
+                Method::PUT => Box::pin(uploads::commit(call, name, id, body)).await,
                 Method::DELETE => uploads::cancel(call, name, id).await,
                 _ => uploads::status(call, name, id).await,
             }
