@@ -81,10 +81,11 @@ async fn a_refused_upload_is_taken_to_its_end_with_http2() {
     let handshake = hyper::client::conn::http2::handshake(TokioExecutor::new(), socket).await;
     let (mut sender, connection) = handshake.unwrap();
     tokio::spawn(connection);
-    // More than fits into the stream's window.
+    // More than fits into the stream's window of 16 MiB.
+    const PIECES: usize = 192;
     let taken = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&taken);
-    let pieces = futures_util::stream::iter(0..64).map(move |_| {
+    let pieces = futures_util::stream::iter(0..PIECES).map(move |_| {
         counter.fetch_add(1, Ordering::SeqCst);
         Ok::<_, std::convert::Infallible>(Frame::data(Bytes::from(vec![0; 128 << 10])))
     });
@@ -93,12 +94,43 @@ async fn a_refused_upload_is_taken_to_its_end_with_http2() {
     let reply = Reply::read(sender.send_request(request).await.unwrap()).await;
     reply.assert_error(404, "BLOB_UPLOAD_UNKNOWN");
     for _ in 0..200 {
-        if taken.load(Ordering::SeqCst) == 64 {
+        if taken.load(Ordering::SeqCst) == PIECES {
             return;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    panic!("the stream was reset after {} of 64 pieces", taken.load(Ordering::SeqCst));
+    panic!("the stream was reset after {} of {PIECES} pieces", taken.load(Ordering::SeqCst));
+}
+
+/// All of them more than a connection holds before it waits for its handlers, and some refused
+/// while their bodies come.
+#[tokio::test]
+async fn large_bodies_share_an_http2_connection() {
+    let server = TestServer::builder().options(|o| o.h2c_enabled = true).start().await;
+    let socket = TokioIo::new(server.connect().await);
+    let handshake = hyper::client::conn::http2::handshake(TokioExecutor::new(), socket).await;
+    let (sender, connection) = handshake.unwrap();
+    tokio::spawn(connection);
+    let pushes = (0..12_u8).map(|number| {
+        let mut sender = sender.clone();
+        async move {
+            let content = Bytes::from(vec![number; 5 << 20]);
+            let refused = number % 3 == 0;
+            let digest = sha256(if refused { b"something else" } else { &content[..] });
+            let pieces: Vec<_> = (0..content.len())
+                .step_by(50_000)
+                .map(|at| content.slice(at..content.len().min(at + 50_000)))
+                .map(|piece| Ok::<_, std::convert::Infallible>(Frame::data(piece)))
+                .collect();
+            let body = StreamBody::new(futures_util::stream::iter(pieces));
+            let uri = format!("http://x/v2/a/blobs/uploads/?digest={digest}");
+            let request = http::Request::post(uri).body(body).unwrap();
+            let reply = Reply::read(sender.send_request(request).await.unwrap()).await;
+            assert_eq!(reply.status, if refused { 400 } else { 201 });
+        }
+    });
+    let all = futures_util::future::join_all(pushes);
+    tokio::time::timeout(Duration::from_secs(60), all).await.unwrap();
 }
 
 #[tokio::test]
