@@ -78,13 +78,21 @@ impl Registration {
 
     /// Goes to the end. Blocks on the disk.
     pub(super) fn complete(&mut self, watching: &Watching) -> Result<(), NotWatched> {
-        while let Some(need) = self.attach(watching)? {
-            match need {
-                Need::Add(path, mask) => self.add(watching, path, mask)?,
-                Need::Look(path) => self.look(watching, &path)?,
+        // What happens meanwhile may undo what was done, but not forever.
+        for _ in 0..self.needs_max() {
+            match self.attach(watching)? {
+                Some(Need::Add(path, mask)) => self.add(watching, path, mask)?,
+                Some(Need::Look(path)) => self.look(watching, &path)?,
+                None => return Ok(()),
             }
         }
-        Ok(())
+        Err(NotWatched::Impossible)
+    }
+
+    /// No registration has more needs than this: one for each directory and again for what is in
+    /// it, those that are absent included, and one for each source.
+    fn needs_max(&self) -> usize {
+        2 * self.watches_max + 3 * self.sources.len() + 2
     }
 
     fn attach(&mut self, watching: &Watching) -> Result<Option<Need>, NotWatched> {
@@ -182,8 +190,11 @@ impl Registration {
         }
         drop(table);
         match added {
-            // A file in the place of a directory is as good as nothing.
-            Err(Errno::NOENT | Errno::NOTDIR) if !path.is_empty() => {
+            // A file in the place of a directory is as good as nothing. But one that was seen to be
+            // watched has gone in the meantime.
+            Err(Errno::NOENT | Errno::NOTDIR)
+                if !path.is_empty() && !self.watched.contains(&path) =>
+            {
                 self.absent.insert(path);
                 Ok(())
             }
@@ -265,5 +276,31 @@ impl Watching {
             // It fails for one that has ended by itself.
             inotify::remove_watch(&self.inotify, wd).ok();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::StoragePath;
+
+    /// No event is read between the two, so nothing but the refusal tells of the change.
+    #[test]
+    fn a_known_directory_that_has_gone_ends_it() {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir(root.path().join("a")).unwrap();
+        let device = fs::metadata(root.path()).unwrap().dev();
+        let Some(watching) = Watching::begin(root.path(), device, 100) else {
+            println!("NOT RUN: changes can't be watched on this filesystem");
+            return;
+        };
+        let path = |text| StoragePath::parse(text).unwrap();
+        let register = |source| Registration::new(Subscription::default(), &[source], 10);
+        let mut names = register(Source::Listing(path("/a")));
+        names.complete(&watching).unwrap();
+        let mut content = register(Source::File(path("/a/link")));
+        assert_eq!(content.attach_known(&watching), Ok(false));
+        fs::remove_dir(root.path().join("a")).unwrap();
+        assert_eq!(content.complete(&watching), Err(NotWatched::Impossible));
     }
 }
