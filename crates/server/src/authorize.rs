@@ -12,14 +12,15 @@ use crate::route::Route;
 pub(crate) async fn authorize(call: &Call) -> Result<(), ApiError> {
     let Some(authenticator) = &call.app.authenticator else { return Ok(()) };
     let wanted = wanted(call);
-    let grant = with_asking(call, async |asking| authenticator.authorize(asking, &wanted).await)
-        .await
-        .map_err(|refusal| {
-            if let Some(metrics) = &call.app.metrics {
-                metrics.refused(&refusal);
-            }
-            ApiError::refused(refusal, &wanted)
-        })?;
+    // Boxed, so that where nobody is asked for who they are, no request carries its state.
+    let decide =
+        async |asking: &Asking<'_>| Box::pin(authenticator.authorize(asking, &wanted)).await;
+    let grant = with_asking(call, decide).await.map_err(|refusal| {
+        if let Some(metrics) = &call.app.metrics {
+            metrics.refused(&refusal);
+        }
+        ApiError::refused(refusal, &wanted)
+    })?;
     // Nobody else sets it: a request is authorized once.
     let _ = call.grant.set(grant);
     Ok(())

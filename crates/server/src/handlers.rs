@@ -21,32 +21,32 @@ mod uploads;
 /// Hands a request to its endpoint. It has passed the gate, so its method is one that the endpoint
 /// has.
 ///
-/// What receives a body is boxed: its state is several times that of anything else, and a pull
-/// would carry it along.
+/// All but the pulls are boxed: the state of each is several times theirs, and every request would
+/// carry the largest along, from the task's start and through each move of it.
 pub(crate) async fn dispatch(call: &Call, body: RequestBody) -> Result<Response, ApiError> {
     let Some(route) = &call.route else { return Err(ApiError::no_such_endpoint()) };
     let method = &call.parts.method;
     match route {
         Route::Base => Ok(base()),
-        Route::Token => token::issue(call, body).await,
-        Route::Catalog => catalog::list(call).await,
-        Route::Tags { name } => tags::list(call, name).await,
+        Route::Token => Box::pin(token::issue(call, body)).await,
+        Route::Catalog => Box::pin(catalog::list(call)).await,
+        Route::Tags { name } => Box::pin(tags::list(call, name)).await,
         Route::Referrers { name, digest, .. } => {
-            referrers::list(call, name, &digest.clone()?).await
+            Box::pin(referrers::list(call, name, &digest.clone()?)).await
         }
         Route::Manifest { name, reference, .. } => {
             let reference =
                 reference.as_ref().map_err(|e| ApiError::impossible_reference(e, method))?;
             match *method {
                 Method::PUT => Box::pin(manifests::put(call, name, reference, body)).await,
-                Method::DELETE => manifests::delete(call, name, reference).await,
+                Method::DELETE => Box::pin(manifests::delete(call, name, reference)).await,
                 _ => manifests::get(call, name, reference).await,
             }
         }
         Route::Blob { name, digest, .. } => {
             let digest = digest.clone()?;
             match *method {
-                Method::DELETE => blobs::delete(call, name, &digest).await,
+                Method::DELETE => Box::pin(blobs::delete(call, name, &digest)).await,
                 Method::HEAD => blobs::head(call, name, &digest).await,
                 _ => blobs::get(call, name, &digest).await,
             }
