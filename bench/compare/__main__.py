@@ -7,10 +7,8 @@ import os
 import platform
 import shlex
 import shutil
-import signal
 import subprocess
 import sys
-import tempfile
 
 from . import hashing, servers
 from .cases import all_cases
@@ -20,6 +18,7 @@ from .prepare import Preparations
 from .report import Report
 from .rounds import Run, say
 from .sizes import FULL, QUICK
+from .workspace import workspace
 
 # Not measured round by round: resident memory, the time from exec to the first answer, and zot's own benchmark.
 STAGES = ("memory", "start", "zb")
@@ -202,19 +201,13 @@ def write(out, report):
 
 
 def main():
-    """Runs in a new directory that is removed at the end, also after a signal."""
+    """Runs in a new directory."""
     args = arguments()
     if args.list:
         print("\n".join([f"{case.key:18}{case.title}" for case in all_cases(sizes_of(args))] + list(STAGES)))
         return 0
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, lambda *_: sys.exit(130))
-    work = tempfile.mkdtemp(prefix="wharf-bench.", dir=args.data)
-    os.chmod(work, 0o755)  # nginx's workers run as another user.
-    try:
+    with workspace("wharf-bench.", args.data) as work:
         return run(args, work)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -5,10 +5,8 @@ import datetime
 import os
 import platform
 import shutil
-import signal
 import subprocess
 import sys
-import tempfile
 import time
 
 from . import memory, process, push, referrers, servers
@@ -18,6 +16,7 @@ from .http1 import WrongAnswer
 from .modes import Mode
 from .rounds import say
 from .sample import percentile
+from .workspace import workspace
 
 MIN, MAX, FACTOR = 1000, 1_000_000, 10
 WARM_REQUESTS = 20
@@ -197,15 +196,10 @@ def run(args, work):
 
 
 def main():
-    """Runs in a new directory that is removed at the end, also after a signal."""
+    """Runs in a new directory."""
     args = arguments()
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, lambda *_: sys.exit(130))
-    work = tempfile.mkdtemp(prefix="wharf-growth.", dir=args.data)
-    try:
+    with workspace("wharf-growth.", args.data) as work:
         return run(args, work)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
 
 
 if __name__ == "__main__":
