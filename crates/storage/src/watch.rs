@@ -70,12 +70,12 @@ pub trait Follow: fmt::Debug + Send + Sync {
     /// What has become of its subdirectories since this was last called, in order; everything
     /// that was finished before the call is in it. `None` when that can't be told any more, so
     /// that the directory has to be listed again. Never waits for a disk.
-    fn changes(&self) -> Option<Vec<Change>>;
+    fn changes(&self) -> Option<Vec<EntryChange>>;
 }
 
 /// What has become of a name in a directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Change {
+pub struct EntryChange {
     /// The name.
     pub name: Box<str>,
     /// Whether it is that of a subdirectory now, or of nothing.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use storage::watch::Change;
+use storage::watch::EntryChange;
 use storage::{EntryKind, Listing};
 
 use crate::limits::LISTING_CHUNK_ENTRIES;
@@ -110,7 +110,7 @@ impl Directories {
     }
 
     /// The listing after these changes.
-    pub(super) fn changed(&self, changes: Vec<Change>) -> Self {
+    pub(super) fn changed(&self, changes: Vec<EntryChange>) -> Self {
         let mut changed = Self {
             edition: next_edition(),
             chunks: self.chunks.clone(),
@@ -123,7 +123,7 @@ impl Directories {
         changed
     }
 
-    fn change(&mut self, Change { name, is_directory }: Change) {
+    fn change(&mut self, EntryChange { name, is_directory }: EntryChange) {
         let is_before = |d: &Directory| *d.name < *name;
         let at = self.chunks.partition_point(|chunk| chunk.last().is_some_and(is_before));
         // What sorts behind everything goes to the end of the last chunk.
@@ -198,7 +198,7 @@ mod tests {
             let before = directories(&expected);
             let before_names = names(before.all());
             let list = changes.iter().map(|(name, is_directory)| {
-                Change { name: (**name).into(), is_directory: *is_directory }
+                EntryChange { name: (**name).into(), is_directory: *is_directory }
             });
             let changed = before.changed(list.collect());
             for (name, is_directory) in changes {
@@ -224,7 +224,7 @@ mod tests {
         let mut all = directories(&BTreeSet::new());
         for number in 0..10 * LISTING_CHUNK_ENTRIES {
             let name = format!("{number:06}").into();
-            all = all.changed(vec![Change { name, is_directory: true }]);
+            all = all.changed(vec![EntryChange { name, is_directory: true }]);
         }
         assert!(all.chunks.iter().all(|chunk| chunk.len() <= 2 * LISTING_CHUNK_ENTRIES));
         assert!(all.all().map(Directory::name).is_sorted());
@@ -235,7 +235,7 @@ mod tests {
     fn what_was_confirmed_stays_so_until_it_is_another_one() {
         let before = directories(&["a", "b"].map(str::to_owned).into());
         before.all().for_each(Directory::confirm);
-        let change = |name: &str| Change { name: name.into(), is_directory: true };
+        let change = |name: &str| EntryChange { name: name.into(), is_directory: true };
         let after = before.changed(vec![change("b"), change("c")]);
         let confirmed: Vec<_> = after.all().map(Directory::is_confirmed).collect();
         assert_eq!(confirmed, [true, false, false]);

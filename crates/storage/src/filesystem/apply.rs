@@ -103,10 +103,8 @@ impl<'a> Prepared<'a> {
         match change {
             Change::Put { content, reuse, .. } => prepared.put(volume, content, reuse.as_ref())?,
             Change::Publish { from, .. } => prepared.publish(volume, from)?,
-            Change::Note { content, .. } => prepared.write(volume, content, None)?,
-        }
-        if let Change::Note { .. } = change {
-            prepared.file = None;
+            // It may be lost, so nothing is kept open for a sync.
+            Change::Note { content, .. } => drop(prepared.write(volume, content, None)?),
         }
         Ok(prepared)
     }
@@ -118,7 +116,8 @@ impl<'a> Prepared<'a> {
             }
             self.replaces = true;
         }
-        self.write(volume, content, reuse)
+        self.file = Some(self.write(volume, content, reuse)?);
+        Ok(())
     }
 
     /// Writes the content beside the target.
@@ -127,15 +126,14 @@ impl<'a> Prepared<'a> {
         volume: &Volume,
         content: &Bytes,
         reuse: Option<&StoragePath>,
-    ) -> Result<()> {
+    ) -> Result<File> {
         self._kept = Some(volume.parents.keep(&self.directory));
         let reuse = reuse.map(|path| volume.locate(path));
         let written =
             write::temporary(volume, &self.target, &self.directory, content, reuse.as_deref());
         let (file, temporary) = written.map_err(|error| self.failed("write", error))?;
-        self.file = Some(file);
         self.way = Way::Put(temporary);
-        Ok(())
+        Ok(file)
     }
 
     fn publish(&mut self, volume: &Volume, from: &StoragePath) -> Result<()> {

@@ -31,7 +31,7 @@ use super::Filesystem;
 use super::volume::Volume;
 use crate::StoragePath;
 use crate::limits::{EVENT_BUFFER_BYTES, FOLLOWING_WATCHES_MAX};
-use crate::watch::{Change, Follow, NotWatched, Source, Watch, Watcher};
+use crate::watch::{EntryChange, Follow, NotWatched, Source, Watch, Watcher};
 
 mod registration;
 mod table;
@@ -205,7 +205,7 @@ impl Watch for Subscribed {
 }
 
 impl Follow for Subscribed {
-    fn changes(&self) -> Option<Vec<Change>> {
+    fn changes(&self) -> Option<Vec<EntryChange>> {
         self.is_current().then(|| self.subscription.take_changes())
     }
 }

@@ -4,7 +4,7 @@ use rustix::mount::{MountFlags, UnmountFlags, mount, mount_bind, unmount};
 
 use super::*;
 use crate::filesystem::watching;
-use crate::watch::{Change, NotWatched, Source, Watch};
+use crate::watch::{EntryChange, NotWatched, Source, Watch};
 
 const MANY: usize = 1000;
 
@@ -342,7 +342,7 @@ async fn a_followed_directory_tells_what_comes_and_goes() {
     fs::rename(tags.join("v1"), tags.join("v3")).unwrap();
     fs::remove_dir(tags.join("v2")).unwrap();
     fs::write(tags.join("v3/current/link"), "sha256:2").unwrap();
-    let change = |name: &str, is_directory| Change { name: name.into(), is_directory };
+    let change = |name: &str, is_directory| EntryChange { name: name.into(), is_directory };
     let expected =
         vec![change("v2", true), change("v1", false), change("v3", true), change("v2", false)];
     assert_eq!(followed.changes(), Some(expected));

@@ -13,7 +13,7 @@ use rustix::fs::inotify::{ReadFlags, WatchFlags};
 
 use crate::limits::JOURNAL_CHANGES_MAX;
 use crate::path::{is_component, is_temporary_file};
-use crate::watch::Change;
+use crate::watch::EntryChange;
 
 /// What changes the names in a directory, or where the directory is.
 pub(super) const NAMES: WatchFlags = WatchFlags::CREATE
@@ -30,7 +30,7 @@ pub(super) const CONTENT: WatchFlags = NAMES.union(WatchFlags::MODIFY).union(Wat
 pub(super) struct Subscription {
     is_over: AtomicBool,
     /// What is told of the directory that is followed.
-    journal: Option<Mutex<Vec<Change>>>,
+    journal: Option<Mutex<Vec<EntryChange>>>,
 }
 
 impl Subscription {
@@ -47,7 +47,7 @@ impl Subscription {
         self.is_over.store(true, Ordering::Release);
     }
 
-    pub(super) fn take_changes(&self) -> Vec<Change> {
+    pub(super) fn take_changes(&self) -> Vec<EntryChange> {
         let journal = self.journal.as_ref();
         journal.map_or_else(Vec::new, |journal| {
             std::mem::take(&mut *journal.lock().unwrap_or_else(PoisonError::into_inner))
@@ -68,7 +68,7 @@ impl Subscription {
             journal.clear();
             return self.end();
         }
-        journal.push(Change { name: name.into(), is_directory });
+        journal.push(EntryChange { name: name.into(), is_directory });
     }
 }
 

@@ -142,7 +142,7 @@ fn journals_tell_in_order_and_end_rather_than_grow() {
     table.take_in(3, CREATE_DIRECTORY, Some("a b"));
     let unfinished = "link.0e1c3c1c-6f3e-4a4e-9a3e-2f3c5b6d7e8f.tmp";
     table.take_in(3, ReadFlags::CREATE, Some(unfinished));
-    let change = |is_directory| Change { name: "v1".into(), is_directory };
+    let change = |is_directory| EntryChange { name: "v1".into(), is_directory };
     assert_eq!(journal.take_changes(), [change(true), change(false)]);
     assert_eq!(journal.take_changes(), []);
     for _ in 0..=JOURNAL_CHANGES_MAX {
