@@ -1,7 +1,7 @@
 //! What the log says, and what it must not say.
 
 use std::io::Write;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
 
 use serde_json::json;
@@ -22,13 +22,15 @@ struct Log(Arc<Mutex<Vec<u8>>>);
 impl Log {
     /// Everything that this thread logs from now on, in as much detail as there is.
     fn capture() -> (Self, tracing::subscriber::DefaultGuard) {
+        static EVERY_THREAD_LISTENS: Once = Once::new();
+        // Whether anybody listens to an event is settled for the whole process when the event is
+        // first met. While there is one subscriber alone, the thread that meets it is asked: a test
+        // beside this one that has none would settle that nobody does.
+        EVERY_THREAD_LISTENS.call_once(|| {
+            tracing::subscriber::set_global_default(subscriber(std::io::sink)).unwrap();
+        });
         let log = Self::default();
-        let subscriber = tracing_subscriber::fmt()
-            .with_max_level(tracing::Level::TRACE)
-            .with_ansi(false)
-            .with_writer(log.clone())
-            .finish();
-        let guard = tracing::subscriber::set_default(subscriber);
+        let guard = tracing::subscriber::set_default(subscriber(log.clone()));
         (log, guard)
     }
 
@@ -58,6 +60,18 @@ impl MakeWriter<'_> for Log {
     fn make_writer(&self) -> Self {
         self.clone()
     }
+}
+
+/// Writes everything there is to `output`.
+fn subscriber<W>(output: W) -> impl tracing::Subscriber + Send + Sync
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_ansi(false)
+        .with_writer(output)
+        .finish()
 }
 
 #[tokio::test(start_paused = true)]
