@@ -202,13 +202,18 @@ mod tests {
         assert_eq!(String::from_utf8(sink.0.lock().unwrap().clone()).unwrap(), expected);
     }
 
-    /// An output that blocks until told to go on.
-    struct Stuck(mpsc::Receiver<()>, Sink);
+    /// An output that says when it is first written to, and blocks until told to go on.
+    struct Stuck {
+        reached: mpsc::Sender<()>,
+        go_on: mpsc::Receiver<()>,
+        sink: Sink,
+    }
 
     impl Write for Stuck {
         fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            let _ = self.0.recv();
-            self.1.write(bytes)
+            let _ = self.reached.send(());
+            let _ = self.go_on.recv();
+            self.sink.write(bytes)
         }
         fn flush(&mut self) -> std::io::Result<()> {
             Ok(())
@@ -217,16 +222,24 @@ mod tests {
 
     #[test]
     fn a_stuck_output_stops_nobody_and_memory_is_bounded() {
-        let (go, wait) = mpsc::channel();
+        // Declared before what holds its output up, and so dropped after it, also when an assertion
+        // fails: it waits for its output.
+        let log;
+        let (reached, is_stuck) = mpsc::channel();
+        let (let_go, go_on) = mpsc::channel::<()>();
         let sink = Sink::default();
-        let log = AccessLog::to(Stuck(wait, sink.clone())).unwrap();
+        log = AccessLog::to(Stuck { reached, go_on, sink: sink.clone() }).unwrap();
         let line = [b'x'; 1024];
+        // A writer that starts late would take what has piled up, and with it the count of what
+        // was dropped.
+        log.write(|lines| lines.extend_from_slice(&line));
+        is_stuck.recv().unwrap();
         for _ in 0..10_000 {
             log.write(|lines| lines.extend_from_slice(&line));
         }
         assert!(log.shared.lock().lines.len() <= ACCESS_LOG_BUFFER_BYTES_MAX + line.len());
         assert!(log.shared.lock().dropped > 0);
-        drop(go);
+        drop(let_go);
         drop(log);
         assert!(sink.0.lock().unwrap().len() <= 2 * (ACCESS_LOG_BUFFER_BYTES_MAX + line.len()));
     }
