@@ -34,9 +34,16 @@ pub const BODY_IDLE_TIMEOUT: Duration = Duration::from_secs(120);
 /// to keep its connection is cut.
 pub const BODY_PROGRESS_BYTES_MIN: u64 = 16 << 10;
 
-/// How long a client may go without reading any of a response before its connection is dropped,
-/// unless set otherwise.
+/// How long a client may go without taking another [`WRITE_PROGRESS_BYTES_MIN`] of what waits for it
+/// before its connection is dropped, unless set otherwise.
 pub const WRITE_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// What a client must take of what waits for it each [`WRITE_TIMEOUT`], in bytes. With the default
+/// that is 55 bytes a second; see [`BODY_PROGRESS_BYTES_MIN`].
+pub const WRITE_PROGRESS_BYTES_MIN: usize = 16 << 10;
+
+/// How often in [`WRITE_TIMEOUT`] it is looked whether a client takes anything.
+pub const WRITE_LOOKS: u32 = 4;
 
 /// The longest of the times that can be set for connections. One that is set to zero, for "no
 /// limit", counts as this: nothing waits for ever.

@@ -24,6 +24,7 @@ mod sending;
 mod session;
 mod slots;
 mod socket;
+mod stall;
 mod systemd;
 mod trouble;
 

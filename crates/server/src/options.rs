@@ -58,8 +58,8 @@ pub struct ServerOptions {
     /// `http.limits.bodytimeout`: how long a request's body may keep the server waiting before
     /// another [`limits::BODY_PROGRESS_BYTES_MIN`] of it have come. Then the request is given up.
     pub body_idle_timeout: Duration,
-    /// `http.limits.writetimeout`: how long a client may go without taking any of a response. Then
-    /// its connection is closed.
+    /// `http.limits.writetimeout`: how long a client may go without taking another
+    /// [`limits::WRITE_PROGRESS_BYTES_MIN`] of what waits for it. Then its connection is closed.
     pub write_timeout: Duration,
     /// `http.limits.manifestsize`: the largest manifest that may be pushed, in bytes. At most
     /// [`registry::limits::STORED_MANIFEST_BYTES_MAX`] counts, as more is not read back.
