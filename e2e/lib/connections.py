@@ -17,6 +17,9 @@ connections.py http2-stalled PORT PATH STREAMS SECS
     Prints as JSON when the server ended the requests, like trickle.
 connections.py honest PORT PATH FILE BYTES-PER-SEC
     Sends FILE with POST, in small pieces and evenly. Prints the status.
+connections.py honest-pull PORT PATH FILE BYTES-PER-SEC
+    Writes the answer to FILE, and takes it in small pieces and evenly: curl's --limit-rate takes megabytes at
+    once and then nothing for seconds. The system keeps little for it. Prints the status.
 connections.py http2-head PORT BYTES
     A request over HTTP/2 whose head has that many bytes, which libraries refuse to send. Prints 431 if
     that is the answer, else the kind of the frame that came instead.
@@ -30,6 +33,7 @@ connections.py idle PORT COUNT DIRECTORY [AUTHORITY]
 import asyncio
 import json
 import os
+import socket
 import ssl
 import sys
 import time
@@ -95,8 +99,7 @@ async def patience(port, count, secs, sent=b""):
 async def deaf(port, path, pause):
     reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 16)
     writer.write(f"GET {path} HTTP/1.1\r\nHost: e2e\r\n\r\n".encode())
-    head = await reader.readuntil(b"\r\n\r\n")
-    promised = next(int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
+    _, promised = await answer_head(reader)
     await asyncio.sleep(pause)
     got = 0
     try:
@@ -163,12 +166,47 @@ async def honest(port, path, file, rate):
     head = f"POST {path} HTTP/1.1\r\nHost: e2e\r\nContent-Type: application/octet-stream\r\nContent-Length: {len(content)}\r\n\r\n"
     writer.write(head.encode())
     piece = rate // 10
-    for begin in range(0, len(content), piece):
+    begun = time.monotonic()
+    for number, begin in enumerate(range(0, len(content), piece), 1):
         writer.write(content[begin : begin + piece])
         await writer.drain()
-        await asyncio.sleep(0.1)
+        await until(begun + number / 10)
     line = await asyncio.wait_for(reader.readline(), ANSWER_LIMIT_SECS)
     print(line.split()[1].decode())
+
+
+async def honest_pull(port, path, file, rate):
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+    sock.connect(("127.0.0.1", port))
+    reader, writer = await asyncio.open_connection(sock=sock)
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: e2e\r\n\r\n".encode())
+    status, promised = await answer_head(reader)
+    got, begun, number = 0, time.monotonic(), 0
+    with open(file, "wb") as opened:
+        while got < promised:
+            try:
+                content = await reader.readexactly(min(rate // 10, promised - got))
+            except (asyncio.IncompleteReadError, ConnectionError) as error:
+                sys.exit(f"{status}, cut in the piece after {got} of {promised} bytes: {error}")
+            opened.write(content)
+            got += len(content)
+            number += 1
+            await until(begun + number / 10)
+    print(status)
+
+
+async def until(moment):
+    """By the clock, so that a busy machine does not make an even client slow."""
+    await asyncio.sleep(max(0, moment - time.monotonic()))
+
+
+async def answer_head(reader):
+    """The status, and how many bytes are promised."""
+    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), ANSWER_LIMIT_SECS)
+    lines = head.lower().split(b"\r\n")
+    promised = next(int(line[15:]) for line in lines if line.startswith(b"content-length:"))
+    return lines[0].split()[1].decode(), promised
 
 
 def frame(kind, flags, stream, content=b""):
@@ -259,6 +297,8 @@ def main():
         work = http2_stalled(port, rest[0], int(rest[1]), float(rest[2]))
     elif what == "honest":
         work = honest(port, rest[0], rest[1], int(rest[2]))
+    elif what == "honest-pull":
+        work = honest_pull(port, rest[0], rest[1], int(rest[2]))
     elif what == "http2-head":
         work = http2_head(port, int(rest[0]))
     elif what == "idle":
