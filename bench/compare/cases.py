@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Callable
 
-from . import contention, crew, distance, load, process, push, referrers, secure
+from . import contention, crew, distance, load, process, push, referrers, secure, warm
 from .content import ACCEPT, digest_of, new_manifest
 from .http1 import WrongAnswer
 from .sample import of_crew
@@ -36,6 +36,7 @@ def push_large(server, store, clients):
         return lambda: push.timed(lambda: push.large_blob(
             connection, f"bench/push-{number}", store.large, tail, digest, file))
 
+    warm.touch(store.work, clients * store.large.size_bytes * 2)
     cpu = process.cpu_secs(server.pid)
     outcome = crew.run(clients, client)
     cpu = process.cpu_secs(server.pid) - cpu

@@ -2,7 +2,7 @@
 
 import contextlib
 
-from . import crew, probe, process, push
+from . import crew, probe, process, push, warm
 from .sample import of_crew
 from .cold import drop_from_cache
 
@@ -58,6 +58,7 @@ def manifest_under_pushes(server, store):
         with open(store.large.path, "rb") as file:
             push.large_blob(connection, f"bench/contention-{number}", store.large, tail, digest, file)
 
+    warm.touch(store.work, clients * store.large.size_bytes * 2)
     outcome, cpu, latencies = run_beside(server, store, clients, work)
     store.check_large(server, "bench/contention-0", blobs[0][1])
     for number, (_, digest) in enumerate(blobs):
