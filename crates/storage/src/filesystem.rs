@@ -29,6 +29,7 @@ mod close;
 mod directory;
 mod disk;
 mod durable;
+mod feeders;
 mod inline;
 mod moved;
 mod parents;
@@ -44,7 +45,7 @@ mod writers;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use start::OpenError;
+pub use start::{OpenError, feeders_max};
 use volume::Volume;
 use write::Sync;
 

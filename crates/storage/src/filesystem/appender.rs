@@ -200,20 +200,25 @@ impl Appender for FileAppender {
 
     /// On one thread as long as there is something, which saves a hand-over for each batch.
     async fn append_from(&mut self, feed: Arc<dyn Feed>) -> Result<()> {
-        // Never closed; and if it were, there would be nothing to wait for.
-        let turn = Arc::clone(&self.volume.feeding).acquire_owned().await.ok();
-        self.on_file(OPERATION, move |_, locked, size_bytes| {
+        let mut locked = Arc::clone(&self.locked).lock_owned().await;
+        let size_bytes = Arc::clone(&self.size_bytes);
+        let append = move || {
             let turn_ends = size_bytes.load(Ordering::Acquire).saturating_add(APPEND_TURN_BYTES);
             while size_bytes.load(Ordering::Acquire) < turn_ends
                 && let Some(pieces) = feed.next()
             {
-                write_all(&locked.file, &pieces, size_bytes)?;
-                start_writeback(locked, size_bytes.load(Ordering::Acquire));
+                write_all(&locked.file, &pieces, &size_bytes)?;
+                start_writeback(&mut locked, size_bytes.load(Ordering::Acquire));
+                // This thread may not sleep for long, and the scheduler would have a request that
+                // takes microseconds wait for the end of its time.
+                std::thread::yield_now();
             }
-            drop(turn);
             Ok(())
-        })
-        .await
+        };
+        let appended = self.volume.feeders.in_turn(append).await;
+        appended
+            .unwrap_or_else(|| Err(io::Error::other("the work was given up")))
+            .map_err(|source| StorageError::from_write(OPERATION, &self.path, source))
     }
 
     async fn truncate(&mut self, size_bytes: u64) -> Result<()> {

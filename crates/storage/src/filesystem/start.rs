@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::FilesystemOptions;
 use super::disk::Disk;
 use super::durable::DurableDirectories;
+use super::feeders::Feeders;
 use super::inline::{self, Inline};
 use super::parents::Parents;
 use super::volume::Volume;
@@ -97,7 +98,7 @@ pub(super) fn open(options: FilesystemOptions, disk: Box<dyn Disk>) -> Result<Vo
         watch_changes: options.watch_changes,
         watching: OnceLock::new(),
         streams: AtomicUsize::default(),
-        feeding: Arc::new(Semaphore::new(processors().max(FEEDS_AT_ONCE_MIN))),
+        feeders: Feeders::new(feeders_max()),
         threads: Arc::new(Semaphore::new(
             options.max_threads.clamp(MAX_THREADS_MIN, Semaphore::MAX_PERMITS),
         )),
@@ -158,6 +159,7 @@ fn probe(disk: &dyn Disk, root: &Path) -> Result<(), OpenError> {
     }
 }
 
-fn processors() -> usize {
-    std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
+/// How many threads append from feeds, beside those of `FilesystemOptions::max_threads`.
+pub fn feeders_max() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZeroUsize::get).max(FEEDS_AT_ONCE_MIN)
 }

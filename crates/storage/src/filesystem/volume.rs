@@ -11,6 +11,7 @@ use tokio::sync::Semaphore;
 
 use super::disk::Disk;
 use super::durable::DurableDirectories;
+use super::feeders::Feeders;
 use super::inline::Inline;
 use super::parents::Parents;
 use super::retries::pause_before;
@@ -34,9 +35,8 @@ pub(super) struct Volume {
     pub(super) watching: OnceLock<Option<Arc<Watching>>>,
     /// Streams that are being read.
     pub(super) streams: AtomicUsize,
-    /// One permit for each processor: those who append from feeds compute, and more of them at once
-    /// would only keep the async workers from theirs.
-    pub(super) feeding: Arc<Semaphore>,
+    /// Who appends from feeds.
+    pub(super) feeders: Arc<Feeders>,
     /// One permit for each operation that may block at once.
     pub(super) threads: Arc<Semaphore>,
 }

@@ -50,7 +50,8 @@ fn runtime(config: &Config) -> anyhow::Result<tokio::runtime::Runtime> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     if let config::Driver::Filesystem(filesystem) = &config.storage.driver {
         let threads = usize::try_from(filesystem.max_threads).unwrap_or(usize::MAX);
-        builder.max_blocking_threads(threads.clamp(BLOCKING_THREADS_MIN, BLOCKING_THREADS_MAX));
+        let threads = threads.clamp(BLOCKING_THREADS_MIN, BLOCKING_THREADS_MAX);
+        builder.max_blocking_threads(threads + storage::filesystem::feeders_max());
     }
     builder.thread_keep_alive(BLOCKING_THREAD_KEEP_ALIVE);
     builder.enable_all().build().context("the runtime could not be started")
