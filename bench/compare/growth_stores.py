@@ -86,7 +86,7 @@ class Kind:
 
 KINDS = {
     "blobs": Kind("blobs in one repository", _blobs, 16 << 10, 4),
-    "tags": Kind("tags in one repository", _tags, 8 << 10, 2),
-    "repositories": Kind("repositories", _repositories, 24 << 10, 6),
+    "tags": Kind("tags in one repository", _tags, 12 << 10, 3),
+    "repositories": Kind("repositories", _repositories, 32 << 10, 8),
     "manifests": Kind("manifests in one repository", _manifests, 16 << 10, 4),
 }

@@ -1,13 +1,10 @@
-"""Writes the files of Distribution's layout straight on a volume: a hundred thousand pushes would take too long.
-
-Links that say the same are hard links to a few files, which saves an inode and a block each.
-"""
+"""Writes the files of Distribution's layout straight on a volume: a hundred thousand pushes would take too long."""
 
 import os
 
 from .content import digest_of
 
-LINKS_OF_A_FILE_MAX = 30_000
+PARENTS_REMEMBERED_MAX = 30_000
 
 
 class Volume:
@@ -17,8 +14,6 @@ class Volume:
         self.root = root
         self._base = f"{root}/docker/registry/v2"
         self._made = set()
-        # By digest: a file with the link's content, and how many names it has by now.
-        self._links = {}
 
     def blob(self, data):
         """Stores a blob and gives its digest."""
@@ -70,18 +65,11 @@ class Volume:
         """Makes a directory that may be there; only parents of much are remembered."""
         if path not in self._made:
             os.makedirs(path, exist_ok=True)
-            if len(self._made) < LINKS_OF_A_FILE_MAX:
+            if len(self._made) < PARENTS_REMEMBERED_MAX:
                 self._made.add(path)
 
-    def _link(self, directory, digest):
+    @staticmethod
+    def _link(directory, digest):
         os.mkdir(directory)
-        path = f"{directory}/link"
-        source, names = self._links.get(digest, (None, LINKS_OF_A_FILE_MAX))
-        if names < LINKS_OF_A_FILE_MAX:
-            os.link(source, path)
-            self._links[digest] = (source, names + 1)
-        else:
-            with open(path, "w", encoding="ascii") as file:
-                file.write(digest)
-            if len(self._links) < LINKS_OF_A_FILE_MAX or digest in self._links:
-                self._links[digest] = (path, 1)
+        with open(f"{directory}/link", "w", encoding="ascii") as file:
+            file.write(digest)
