@@ -55,6 +55,10 @@ impl Registry {
                 }
             }
         }
+        match self.driver.abandon(older_than, dry_run).await {
+            Ok(abandoned) => report.purged.extend(abandoned),
+            Err(error) => report.failed.push(error.to_string()),
+        }
         Ok(report)
     }
 
@@ -99,7 +103,7 @@ impl Registry {
             return Ok(self.driver.stat(path).await?.modified);
         };
         let data = match id.map(|id| layout::upload_data(name, &id)) {
-            Some(data) => self.driver.stat(&data).await,
+            Some(data) => self.driver.stat_staged(&data).await,
             None => return Ok(started.into()),
         };
         match data {

@@ -55,12 +55,14 @@ impl Registry {
         let id = UploadId::random();
         let started_at = now_in_seconds();
         let text = started_at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-        // Not synced: until the blob is committed, nothing was promised. The empty data saves the
-        // first chunk from having to make it.
+        // Not synced: until the blob is committed, nothing was promised.
         let note = |path, content| Change::Note { path, content };
-        let started = note(layout::upload_started_at(name, &id), Bytes::from(text));
-        let data = note(layout::upload_data(name, &id), Bytes::new());
-        self.driver.apply(vec![vec![started, data]]).await?;
+        let mut notes = vec![note(layout::upload_started_at(name, &id), Bytes::from(text))];
+        if !self.driver.is_remote() {
+            // The empty data saves the first chunk from having to make it.
+            notes.push(note(layout::upload_data(name, &id), Bytes::new()));
+        }
+        self.driver.apply(vec![notes]).await?;
         self.hash_states.store(&id, HashState::new(algorithm));
         Ok(UploadStatus { id, size_bytes: 0, started_at })
     }
@@ -75,7 +77,7 @@ impl Registry {
         id: &UploadId,
     ) -> Result<UploadStatus> {
         let started_at = self.upload_started_at(name, id).await?;
-        let size_bytes = match self.driver.stat(&layout::upload_data(name, id)).await {
+        let size_bytes = match self.driver.stat_staged(&layout::upload_data(name, id)).await {
             Ok(stat) => stat.size_bytes,
             Err(StorageError::NotFound { .. }) => 0,
             Err(error) => return Err(error.into()),
@@ -95,7 +97,7 @@ impl Registry {
         chunk: Chunk,
     ) -> Result<UploadStatus> {
         let started_at = self.upload_started_at(name, id).await?;
-        let sink = self.open_sink(name, id).await?;
+        let sink = self.open_sink(name, id, None).await?;
         let (mut sink, outcome) = sink.take(chunk).await;
         self.save_progress(name, id, &mut sink).await?;
         outcome?;
@@ -115,7 +117,7 @@ impl Registry {
         chunk: Chunk,
     ) -> Result<BlobStat> {
         self.upload_started_at(name, id).await?;
-        let sink = self.open_sink(name, id).await?;
+        let sink = self.open_sink(name, id, Some(digest)).await?;
         let (mut sink, outcome) = sink.take(chunk).await;
         if let Err(error) = outcome {
             self.save_progress(name, id, &mut sink).await?;
@@ -190,10 +192,21 @@ impl Registry {
         Ok(std::str::from_utf8(&text).ok().and_then(|t| t.trim().parse().ok()))
     }
 
-    /// Opens an upload for writing, with its running digest when that can be had cheaply.
-    async fn open_sink(&self, name: &RepositoryName, id: &UploadId) -> Result<Sink> {
+    /// Opens an upload for writing, with its running digest when that can be had cheaply. Where
+    /// the blob is going to lie is known when its canonical digest is.
+    async fn open_sink(
+        &self,
+        name: &RepositoryName,
+        id: &UploadId,
+        digest: Option<&Digest>,
+    ) -> Result<Sink> {
         let data = layout::upload_data(name, id);
-        let appender = self.driver.append(&data).await.map_err(|error| match error {
+        let canonical = digest.filter(|digest| digest.algorithm() == Algorithm::Sha256);
+        let appender = match canonical {
+            Some(digest) => self.driver.append_toward(&data, &layout::blob_data(digest)).await,
+            None => self.driver.append(&data).await,
+        };
+        let appender = appender.map_err(|error| match error {
             StorageError::Busy { .. } => Error::UploadBusy { id: id.clone() },
             error => error.into(),
         })?;
@@ -228,14 +241,15 @@ impl Registry {
         }
     }
 
-    /// Keeps the running digest for the next request, in memory and, from some size on, in the
-    /// storage. A saved state claims that the data is there, so the data is synced first.
+    /// Keeps what came for the next request; the running digest in memory and, from some size on,
+    /// in the storage. A saved state claims that the data is there, so the data is synced first.
     async fn save_progress(
         &self,
         name: &RepositoryName,
         id: &UploadId,
         sink: &mut Sink,
     ) -> Result<()> {
+        sink.keep().await?;
         let Some(hash) = sink.take_hash() else { return Ok(()) };
         if hash.size_bytes() >= MIDSTATE_UPLOAD_BYTES_MIN {
             sink.sync().await?;
@@ -284,7 +298,7 @@ impl Registry {
         mut hash: HashState,
         size_bytes: u64,
     ) -> Result<HashState> {
-        let object = self.driver.open(&layout::upload_data(name, id)).await?;
+        let object = self.driver.open_staged(&layout::upload_data(name, id)).await?;
         let mut pieces = object.stream(hash.size_bytes()..size_bytes);
         while let Some(piece) = pieces.next().await {
             hash.update(&[piece?]);

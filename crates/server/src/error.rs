@@ -265,9 +265,18 @@ pub(crate) fn from_body(error: &BodyError, code: ErrorCode) -> ApiError {
     ApiError::new(status, code).detail(error.to_string())
 }
 
+/// After how many seconds a client may ask again when the storage is not available. A storage that
+/// failed is tried again within that time.
+const STORAGE_RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
+
 /// A storage that fails says nothing about what is stored, so this is never a 4xx.
 fn from_storage(error: &StorageError) -> ApiError {
     use StatusCode as S;
+    if let StorageError::Unavailable { .. } = error {
+        return ApiError::new(S::SERVICE_UNAVAILABLE, ErrorCode::Unavailable)
+            .detail(error.to_string())
+            .header(header::RETRY_AFTER, STORAGE_RETRY_AFTER);
+    }
     let (status, code) = match error {
         StorageError::NoSpace { .. } => (S::INSUFFICIENT_STORAGE, ErrorCode::Unavailable),
         StorageError::Busy { .. } => (S::SERVICE_UNAVAILABLE, ErrorCode::Unavailable),
@@ -325,6 +334,12 @@ mod tests {
                 StorageError::Denied { operation: "read", path: path.clone(), source: io() }.into(),
                 500,
                 "UNKNOWN",
+            ),
+            (
+                StorageError::Unavailable { operation: "read", path: path.clone(), source: io() }
+                    .into(),
+                503,
+                "UNAVAILABLE",
             ),
             (StorageError::Io { operation: "read", path, source: io() }.into(), 500, "UNKNOWN"),
         ] {

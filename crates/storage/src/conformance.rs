@@ -6,12 +6,14 @@
 //! # use std::sync::Arc;
 //! # use storage::memory::Memory as MyDriver;
 //! storage::conformance_tests!(every: (Arc::new(MyDriver::new()), ()));
+//! storage::conformance_tests!(local: (Arc::new(MyDriver::new()), ()));
 //! storage::conformance_tests!(tree: (Arc::new(MyDriver::new()), ()));
 //! ```
 //!
 //! The expression makes a driver of its own for each case, as `Arc<dyn Driver>`, beside a value
 //! that is kept for as long as the test runs, such as a temporary directory. The cases under
-//! `every:` hold for all drivers, those under `tree:` for the ones that have real directories.
+//! `every:` hold for all drivers, those under `local:` for the ones that hold a file open and write
+//! each byte at once, those under `tree:` for the ones that have real directories.
 //! The crate that runs them needs tokio with its macros and its multi-threaded runtime.
 
 #![expect(clippy::unwrap_used, reason = "these are tests: a panic is how they fail")]
@@ -46,14 +48,14 @@ macro_rules! conformance_tests {
             content_is_kept content_is_replaced empty_files names_of_all_kinds
             limits_are_kept what_is_absent_is_not_found the_other_kind_is_not_found
             large_files_stream_in_bounded_pieces every_range_streams
-            ranges_beyond_the_end_fail open_files_outlive_their_path
+            ranges_beyond_the_end_fail
             streams_can_be_dropped stat_tells_the_time changes_are_made_together
 
             appending_goes_on_where_it_ended appending_takes_many_pieces
-            appending_nothing_makes_an_empty_file files_are_truncated
+            truncating_undoes_an_append
             what_is_fed_is_appended
             there_is_one_writer_at_a_time writers_of_different_files_are_independent
-            what_is_appended_can_be_read_at_once a_deleted_file_starts_anew
+            what_is_kept_can_be_read pages_of_listings
             publishing_moves publishing_replaces publishing_needs_a_source
             publishing_works_under_an_open_appender publishing_an_empty_file
 
@@ -63,10 +65,16 @@ macro_rules! conformance_tests {
             listing_versions_change_with_the_listing
 
             puts_to_one_path_are_atomic publishes_to_one_path_are_atomic
-            one_of_many_writers_gets_in streams_are_independent new_files_are_free
-            a_dropped_append_leaves_a_prefix
+            one_of_many_writers_gets_in streams_are_independent
 
             a_watch_ends_with_its_sources a_followed_directory_tells_of_its_changes
+        }
+    };
+    (local: $make:expr) => {
+        $crate::conformance_tests! { @each $make;
+            open_files_outlive_their_path what_is_appended_can_be_read_at_once
+            a_deleted_file_starts_anew new_files_are_free a_dropped_append_leaves_a_prefix
+            appending_nothing_makes_an_empty_file files_are_truncated
         }
     };
     (tree: $make:expr) => {
@@ -114,6 +122,11 @@ async fn read(object: &Arc<dyn Object>, range: Range<u64>) -> Result<Vec<u8>> {
 
 async fn read_whole(driver: &Arc<dyn Driver>, at: &StoragePath) -> Vec<u8> {
     let object = driver.open(at).await.unwrap();
+    read(&object, 0..object.size_bytes()).await.unwrap()
+}
+
+async fn read_staged(driver: &Arc<dyn Driver>, at: &StoragePath) -> Vec<u8> {
+    let object = driver.open_staged(at).await.unwrap();
     read(&object, 0..object.size_bytes()).await.unwrap()
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -66,6 +66,48 @@ pub trait Driver: fmt::Debug + Send + Sync + 'static {
     /// `Busy` while another writer holds it; never `NotFound`.
     async fn append(&self, path: &StoragePath) -> Result<Box<dyn Appender>>;
 
+    /// [`Driver::append`] to a file that will be published at `target`. Where moving a file means
+    /// to copy it, it can be written there at once, where nobody sees it before it is published.
+    ///
+    /// # Errors
+    /// Those of [`Driver::append`].
+    async fn append_toward(
+        &self,
+        path: &StoragePath,
+        target: &StoragePath,
+    ) -> Result<Box<dyn Appender>> {
+        let _ = target;
+        self.append(path).await
+    }
+
+    /// What there is of a file that is being appended to and was not published: its size and time.
+    /// Other operations need not see it before it is published, but [`Driver::delete`] of a
+    /// directory above it.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    async fn stat_staged(&self, path: &StoragePath) -> Result<Stat> {
+        self.stat(path).await
+    }
+
+    /// Opens a file that is being appended to and was not published, with what has come by now.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    async fn open_staged(&self, path: &StoragePath) -> Result<Arc<dyn Object>> {
+        self.open(path).await
+    }
+
+    /// Gives up what writers that were killed left where no listing shows it, if it is older than
+    /// `older_than`, and says what it was. With `dry_run` it is only named.
+    ///
+    /// # Errors
+    /// When the storage can't say what there is.
+    async fn abandon(&self, older_than: Duration, dry_run: bool) -> Result<Vec<String>> {
+        let _ = (older_than, dry_run);
+        Ok(Vec::new())
+    }
+
     /// Moves a finished file to its final path, atomically, replacing what was there; makes the
     /// directories above it. The content is synced first, so that it is durable on return. An
     /// appender may still hold the file; what it has returned for is in it.
@@ -115,6 +157,41 @@ pub trait Driver: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// `NotFound` when there is no such directory.
     async fn list(&self, path: &StoragePath) -> Result<Listing>;
+
+    /// The first `limit` entries of a directory whose names sort behind `after`, sorted as in
+    /// [`Driver::list`]; there are more if and only if there are `limit` of them and another page
+    /// is not empty.
+    ///
+    /// # Errors
+    /// `NotFound` when there is no such directory; a storage that has no directories can't tell
+    /// one that has nothing behind `after` from one that is not there, and gives an empty page.
+    async fn list_page(
+        &self,
+        path: &StoragePath,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Entry>> {
+        let entries = self.list(path).await?.entries;
+        let first = entries.partition_point(|e| after.is_some_and(|after| &*e.name <= after));
+        Ok(entries.into_iter().skip(first).take(limit).collect())
+    }
+
+    /// Whether each operation is a request to another machine: what only saves time on a disk is
+    /// not worth one, large directories are read in pages, and what is independent is asked for
+    /// at once.
+    fn is_remote(&self) -> bool {
+        false
+    }
+
+    /// A URL from which a client can read the file by itself, for some minutes; `None` where there
+    /// is none. Says nothing about whether the file is there.
+    ///
+    /// # Errors
+    /// When it can't be made, for example for want of credentials.
+    async fn redirect(&self, path: &StoragePath) -> Result<Option<String>> {
+        let _ = path;
+        Ok(None)
+    }
 
     /// The present version of a directory's listing, much cheaper than the listing: as long as it
     /// equals [`Listing::version`], the listing is still right. `None` where the storage has
@@ -308,11 +385,20 @@ pub trait Appender: fmt::Debug + Send + 'static {
         Ok(())
     }
 
-    /// Cuts the file back to `size_bytes`, which must not be more than it has.
+    /// Cuts the file back to `size_bytes`, which must not be more than it has. A storage that
+    /// writes in parts may refuse every size but the one that the file had when it was opened.
     async fn truncate(&mut self, size_bytes: u64) -> Result<()>;
 
     /// Brings what was appended to stable storage.
     async fn sync(&mut self) -> Result<()>;
+
+    /// Leaves what was appended to whoever appends next, here or on another replica. Where
+    /// [`Appender::append`] gathers bytes in memory until they are worth a request, what was
+    /// appended since the last `keep` or `sync` is lost with the appender. A loss of power may
+    /// take it as well, until [`Appender::sync`].
+    async fn keep(&mut self) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// Where bytes to be appended come from while they are being appended.

@@ -52,6 +52,17 @@ pub enum StorageError {
         /// What the system said.
         source: io::Error,
     },
+    /// The storage can't be reached, is overloaded, or is being left alone for a while after
+    /// having failed: the same request may succeed a little later.
+    #[error("the storage is not available to {operation} {path}: {source}")]
+    Unavailable {
+        /// What was tried, as a verb.
+        operation: &'static str,
+        /// The path.
+        path: StoragePath,
+        /// What the storage, or the network, said.
+        source: io::Error,
+    },
     /// The path itself is not allowed.
     #[error(transparent)]
     Path(#[from] PathError),

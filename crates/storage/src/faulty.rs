@@ -37,7 +37,7 @@ use bytes::Bytes;
 
 use crate::watch::Watcher;
 use crate::{
-    Appender, ByteStream, Driver, EntryKind, Listing, ListingVersion, Object, Result, Stat,
+    Appender, ByteStream, Driver, Entry, EntryKind, Listing, ListingVersion, Object, Result, Stat,
     StorageError, StoragePath,
 };
 
@@ -323,6 +323,31 @@ impl Driver for Faulty {
         self.inner.listing_version(path).await
     }
 
+    async fn list_page(
+        &self,
+        path: &StoragePath,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Entry>> {
+        self.read("list", path)?;
+        self.inner.list_page(path, after, limit).await
+    }
+
+    async fn stat_staged(&self, path: &StoragePath) -> Result<Stat> {
+        self.read("look at", path)?;
+        self.inner.stat_staged(path).await
+    }
+
+    async fn open_staged(&self, path: &StoragePath) -> Result<Arc<dyn Object>> {
+        self.read("open", path)?;
+        let inner = self.inner.open_staged(path).await?;
+        Ok(Arc::new(FaultyObject { path: path.clone(), inner, faulty: self.clone() }))
+    }
+
+    fn is_remote(&self) -> bool {
+        self.inner.is_remote()
+    }
+
     /// None: what is remembered is not read, and what is not read can't fail.
     fn watcher(&self) -> Option<&dyn Watcher> {
         None
@@ -398,6 +423,16 @@ impl Appender for FaultyAppender {
             self.inner.sync().await?;
         }
         Err(fault.error("sync", &self.path))
+    }
+
+    async fn keep(&mut self) -> Result<()> {
+        let Some(fault) = self.faulty.next(true, "keep", &self.path)? else {
+            return self.inner.keep().await;
+        };
+        if fault.progress() == Progress::All {
+            self.inner.keep().await?;
+        }
+        Err(fault.error("keep", &self.path))
     }
 }
 

@@ -215,6 +215,7 @@ mod tests {
         }
 
         crate::conformance_tests!(every: made());
+        crate::conformance_tests!(local: made());
         crate::conformance_tests!(tree: made());
     }
 

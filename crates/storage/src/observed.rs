@@ -14,7 +14,9 @@ use bytes::Bytes;
 use tracing::{Instrument as _, Span};
 
 use crate::watch::Watcher;
-use crate::{Appender, Change, Driver, Listing, ListingVersion, Object, Result, Stat, StoragePath};
+use crate::{
+    Appender, Change, Driver, Entry, Listing, ListingVersion, Object, Result, Stat, StoragePath,
+};
 
 mod action;
 mod appender;
@@ -157,6 +159,30 @@ impl Driver for Observed {
         Ok(Box::new(ObservedAppender::new(opened, observer, span)))
     }
 
+    async fn append_toward(
+        &self,
+        path: &StoragePath,
+        target: &StoragePath,
+    ) -> Result<Box<dyn Appender>> {
+        let span = operation_span!("Append", self.driver, path);
+        let opening = self.driver.append_toward(path, target);
+        let opened = self.watch(Action::Append, span.clone(), opening).await?;
+        let observer = self.observer.clone();
+        Ok(Box::new(ObservedAppender::new(opened, observer, span)))
+    }
+
+    async fn stat_staged(&self, path: &StoragePath) -> Result<Stat> {
+        watched!(self, Stat, "Stat", path, self.driver.stat_staged(path))
+    }
+
+    async fn open_staged(&self, path: &StoragePath) -> Result<Arc<dyn Object>> {
+        watched!(self, Open, "Open", path, self.driver.open_staged(path))
+    }
+
+    async fn abandon(&self, older_than: Duration, dry_run: bool) -> Result<Vec<String>> {
+        self.driver.abandon(older_than, dry_run).await
+    }
+
     async fn publish(&self, from: &StoragePath, to: &StoragePath) -> Result<()> {
         watched!(self, Move, "Move", to, self.driver.publish(from, to))
     }
@@ -190,6 +216,23 @@ impl Driver for Observed {
 
     async fn list(&self, path: &StoragePath) -> Result<Listing> {
         watched!(self, List, "List", path, self.driver.list(path))
+    }
+
+    async fn list_page(
+        &self,
+        path: &StoragePath,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Entry>> {
+        watched!(self, List, "List", path, self.driver.list_page(path, after, limit))
+    }
+
+    fn is_remote(&self) -> bool {
+        self.driver.is_remote()
+    }
+
+    async fn redirect(&self, path: &StoragePath) -> Result<Option<String>> {
+        watched!(self, RedirectURL, "RedirectURL", path, self.driver.redirect(path))
     }
 
     async fn listing_version(&self, path: &StoragePath) -> Result<Option<ListingVersion>> {

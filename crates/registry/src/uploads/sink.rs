@@ -91,6 +91,11 @@ impl Sink {
         Ok(self.appender.sync().await?)
     }
 
+    /// Leaves what was written to the next request, whichever replica it reaches.
+    pub(super) async fn keep(&mut self) -> Result<()> {
+        Ok(self.appender.keep().await?)
+    }
+
     /// Takes a chunk in, if it belongs where the upload stands. A chunk that turns out to have
     /// another size than its range is undone; of a body that breaks off, what came is kept.
     pub(super) async fn take(self, chunk: Chunk) -> (Self, Result<()>) {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 
-use super::{assert_not_found, assert_refused, path, pattern, read_whole};
+use super::{assert_not_found, assert_refused, path, pattern, read_staged, read_whole};
 use crate::{Driver, Feed, StorageError};
 
 const UPLOAD: &str = "/repositories/a/_uploads/1/data";
@@ -14,6 +14,7 @@ const BLOB: &str = "/blobs/sha256/ab/abcd/data";
 async fn upload(driver: &Arc<dyn Driver>, content: Bytes) {
     let mut appender = driver.append(&path(UPLOAD)).await.unwrap();
     appender.append(vec![content]).await.unwrap();
+    appender.keep().await.unwrap();
 }
 
 /// One appender after the other finds the file as the last one left it.
@@ -28,9 +29,9 @@ pub async fn appending_goes_on_where_it_ended(driver: Arc<dyn Driver>) {
         assert_eq!(appender.size_bytes(), offset as u64);
         appender.sync().await.unwrap();
         drop(appender);
-        assert_eq!(driver.stat(&path(UPLOAD)).await.unwrap().size_bytes, offset as u64);
+        assert_eq!(driver.stat_staged(&path(UPLOAD)).await.unwrap().size_bytes, offset as u64);
     }
-    assert_eq!(read_whole(&driver, &path(UPLOAD)).await, content);
+    assert_eq!(read_staged(&driver, &path(UPLOAD)).await, content);
 }
 
 /// More pieces than one system call takes, some of them empty.
@@ -45,8 +46,9 @@ pub async fn appending_takes_many_pieces(driver: Arc<dyn Driver>) {
     appender.append(pieces).await.unwrap();
     appender.append(vec![]).await.unwrap();
     assert_eq!(appender.size_bytes(), 40_000);
+    appender.keep().await.unwrap();
     drop(appender);
-    assert_eq!(read_whole(&driver, &path(UPLOAD)).await, content);
+    assert_eq!(read_staged(&driver, &path(UPLOAD)).await, content);
 }
 
 /// The file is there as soon as it is opened for appending.
@@ -87,8 +89,11 @@ pub async fn what_is_fed_is_appended(driver: Arc<dyn Driver>) {
     }
     appender.append_from(feed).await.unwrap();
     assert_eq!(appender.size_bytes(), 20_000_000);
+    appender.sync().await.unwrap();
     drop(appender);
-    assert!(read_whole(&driver, &path(UPLOAD)).await == content);
+    assert_eq!(driver.append(&path(UPLOAD)).await.unwrap().size_bytes(), 20_000_000);
+    driver.publish(&path(UPLOAD), &path(BLOB)).await.unwrap();
+    assert!(read_whole(&driver, &path(BLOB)).await == content);
 }
 
 /// A file is cut back, never forward, and grows again from there.
@@ -120,6 +125,7 @@ pub async fn there_is_one_writer_at_a_time(driver: Arc<dyn Driver>) {
         }
     }
     first.append(vec![pattern(10)]).await.unwrap();
+    first.keep().await.unwrap();
     drop(first);
     let second = driver.append(&at).await.unwrap();
     assert_eq!(second.size_bytes(), 20);
@@ -133,9 +139,10 @@ pub async fn writers_of_different_files_are_independent(driver: Arc<dyn Driver>)
     }
     for (writer, length) in writers.iter_mut().zip([1, 2, 3]) {
         writer.append(vec![pattern(length)]).await.unwrap();
+        writer.keep().await.unwrap();
     }
-    assert_eq!(read_whole(&driver, &path("/uploads/b")).await, pattern(2));
-    assert_eq!(read_whole(&driver, &path("/uploads/aa")).await, pattern(3));
+    assert_eq!(read_staged(&driver, &path("/uploads/b")).await, pattern(2));
+    assert_eq!(read_staged(&driver, &path("/uploads/aa")).await, pattern(3));
 }
 
 /// What an append has returned for is seen by whoever opens the file then.
@@ -147,6 +154,44 @@ pub async fn what_is_appended_can_be_read_at_once(driver: Arc<dyn Driver>) {
     assert_eq!(early.size_bytes(), 100);
     assert_eq!(super::read(&early, 0..100).await.unwrap(), pattern(100));
     assert_eq!(read_whole(&driver, &path(UPLOAD)).await.len(), 200);
+}
+
+/// What was kept is seen by whoever opens the unfinished file then, and there is more to come.
+pub async fn what_is_kept_can_be_read(driver: Arc<dyn Driver>) {
+    let content = pattern(12_000_000);
+    let mut size = 0;
+    for step in [100, 11_000_000, 999_900] {
+        let mut appender = driver.append(&path(UPLOAD)).await.unwrap();
+        assert_eq!(appender.size_bytes(), size as u64);
+        appender.append(vec![content.slice(size..size + step)]).await.unwrap();
+        appender.keep().await.unwrap();
+        drop(appender);
+        size += step;
+        assert!(read_staged(&driver, &path(UPLOAD)).await == content[..size], "{size}");
+    }
+    driver.publish(&path(UPLOAD), &path(BLOB)).await.unwrap();
+    assert!(read_whole(&driver, &path(BLOB)).await == content);
+}
+
+/// What came since the file was opened can be taken back.
+pub async fn truncating_undoes_an_append(driver: Arc<dyn Driver>) {
+    let content = pattern(30_000_000);
+    for start in [0, 10, 6_000_000, 12_000_000] {
+        let mut appender = driver.append(&path(UPLOAD)).await.unwrap();
+        appender.append(vec![content.slice(..start)]).await.unwrap();
+        appender.keep().await.unwrap();
+        drop(appender);
+        let mut appender = driver.append(&path(UPLOAD)).await.unwrap();
+        appender.append(vec![content.slice(..14_000_000)]).await.unwrap();
+        appender.truncate(start as u64).await.unwrap();
+        assert_refused(appender.truncate(start as u64 + 1).await);
+        assert_eq!(appender.size_bytes(), start as u64);
+        appender.append(vec![content.slice(start..start + 13_000_000)]).await.unwrap();
+        appender.keep().await.unwrap();
+        drop(appender);
+        driver.publish(&path(UPLOAD), &path(BLOB)).await.unwrap();
+        assert!(read_whole(&driver, &path(BLOB)).await == content[..start + 13_000_000]);
+    }
 }
 
 /// A writer goes on into a file that was deleted; whoever comes after gets a new one.

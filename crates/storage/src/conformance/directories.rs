@@ -39,6 +39,39 @@ pub async fn listings_have_one_level(driver: Arc<dyn Driver>) {
     assert_eq!(names(&driver, "/a/b/c").await, ["1", "2"]);
 }
 
+/// A directory can be read page by page.
+pub async fn pages_of_listings(driver: Arc<dyn Driver>) {
+    let sorted = ["10", "9", "A", "_", "a", "a-b", "a.b", "a0", "b"];
+    for name in sorted {
+        let below = if name == "a" { "/file" } else { "" };
+        put_all(&driver, &[&format!("/d/{name}{below}")]).await;
+    }
+    let all = driver.list(&path("/d")).await.unwrap().entries;
+    for limit in 1..=10 {
+        let mut seen = Vec::new();
+        loop {
+            let last: Option<Entry> = seen.last().cloned();
+            let after = last.as_ref().map(|entry| &*entry.name);
+            let page = driver.list_page(&path("/d"), after, limit).await.unwrap();
+            assert!(page.len() <= limit);
+            let is_last = page.len() < limit;
+            seen.extend(page);
+            if is_last {
+                break;
+            }
+        }
+        assert_eq!(seen, all, "{limit}");
+    }
+    let page = driver.list_page(&path("/d"), Some("a!"), 2).await.unwrap();
+    assert_eq!(page.iter().map(|e| &*e.name).collect::<Vec<_>>(), ["a-b", "a.b"]);
+    let left = "link.0e1c3c1c-6f3e-4a4e-9a3e-2f3c5b6d7e8f.tmp";
+    put_all(&driver, &["/e/k", &format!("/e/{left}"), "/e/m"]).await;
+    let page = driver.list_page(&path("/e"), None, 2).await.unwrap();
+    assert_eq!(page.iter().map(|e| &*e.name).collect::<Vec<_>>(), ["k", "m"]);
+    let absent = driver.list_page(&path("/absent"), None, 2).await;
+    assert!(absent.map_or_else(|error| error.is_not_found(), |page| page.is_empty()));
+}
+
 /// What an interrupted writer left behind is not shown; a directory of such a name is.
 pub async fn listings_skip_temporary_files(driver: Arc<dyn Driver>) {
     let left = "link.0e1c3c1c-6f3e-4a4e-9a3e-2f3c5b6d7e8f.tmp";

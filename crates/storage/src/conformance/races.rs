@@ -54,6 +54,7 @@ pub async fn publishes_to_one_path_are_atomic(driver: Arc<dyn Driver>) {
             let source = path(&format!("/uploads/{writer}/data"));
             let mut appender = driver.append(&source).await.unwrap();
             appender.append(vec![signed(writer)]).await.unwrap();
+            appender.keep().await.unwrap();
             driver.publish(&source, &target).await.unwrap();
             assert_whole(&driver.get(&target, 100_000).await.unwrap());
         });

@@ -12,6 +12,7 @@ mod conformance {
     }
 
     crate::conformance_tests!(every: made());
+    crate::conformance_tests!(local: made());
     crate::conformance_tests!(tree: made());
 }
 

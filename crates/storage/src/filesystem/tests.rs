@@ -38,11 +38,13 @@ fn made(inline_reads: bool) -> (Arc<dyn Driver>, (tempfile::TempDir, Unchanged))
 
 mod conformance_inline {
     crate::conformance_tests!(every: super::made(true));
+    crate::conformance_tests!(local: super::made(true));
     crate::conformance_tests!(tree: super::made(true));
 }
 
 mod conformance_blocking {
     crate::conformance_tests!(every: super::made(false));
+    crate::conformance_tests!(local: super::made(false));
     crate::conformance_tests!(tree: super::made(false));
 }
 

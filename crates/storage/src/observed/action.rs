@@ -37,11 +37,15 @@ pub enum Action {
     DeleteEmpty,
     /// [`Driver::listing_version`](crate::Driver::listing_version).
     ListingVersion,
+    /// [`Appender::keep`](crate::Appender::keep).
+    Keep,
+    /// [`Driver::redirect`](crate::Driver::redirect).
+    RedirectURL,
 }
 
 impl Action {
     /// Every action; `ALL[action as usize]` is `action`.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::GetContent,
         Self::PutContent,
         Self::Stat,
@@ -57,6 +61,8 @@ impl Action {
         Self::PutNote,
         Self::DeleteEmpty,
         Self::ListingVersion,
+        Self::Keep,
+        Self::RedirectURL,
     ];
 
     /// What a change of [`Driver::apply`](crate::Driver::apply) counts as.
@@ -87,6 +93,8 @@ impl Action {
             Self::PutNote => "PutNote",
             Self::DeleteEmpty => "DeleteEmpty",
             Self::ListingVersion => "ListingVersion",
+            Self::Keep => "Keep",
+            Self::RedirectURL => "RedirectURL",
         }
     }
 }

@@ -84,6 +84,12 @@ impl Appender for ObservedAppender {
         let operation = self.appender.sync();
         watch(self.observer.as_deref(), Action::Sync, span, operation).await
     }
+
+    async fn keep(&mut self) -> Result<()> {
+        let span = part_span!(&self.span, "Keep");
+        let operation = self.appender.keep();
+        watch(self.observer.as_deref(), Action::Keep, span, operation).await
+    }
 }
 
 impl Drop for ObservedAppender {

@@ -31,6 +31,7 @@ mod memory_conformance {
     use super::*;
 
     crate::conformance_tests!(every: (observed(Arc::new(Memory::new())), ()));
+    crate::conformance_tests!(local: (observed(Arc::new(Memory::new())), ()));
     crate::conformance_tests!(tree: (observed(Arc::new(Memory::new())), ()));
 }
 
@@ -47,6 +48,7 @@ mod filesystem_conformance {
     }
 
     crate::conformance_tests!(every: made());
+    crate::conformance_tests!(local: made());
     crate::conformance_tests!(tree: made());
 }
 
