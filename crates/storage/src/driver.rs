@@ -183,6 +183,11 @@ pub trait Driver: fmt::Debug + Send + Sync + 'static {
         false
     }
 
+    /// The largest file that it takes, in bytes.
+    fn file_bytes_max(&self) -> u64 {
+        u64::MAX
+    }
+
     /// A URL from which a client can read the file by itself, for some minutes; `None` where there
     /// is none. Says nothing about whether the file is there.
     ///

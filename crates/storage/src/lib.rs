@@ -21,4 +21,4 @@ pub use driver::{
 };
 pub use error::{Result, StorageError};
 pub use observed::{Observed, Observer};
-pub use path::{PathError, StoragePath};
+pub use path::{PathError, StoragePath, is_temporary_file};

@@ -231,6 +231,10 @@ impl Driver for Observed {
         self.driver.is_remote()
     }
 
+    fn file_bytes_max(&self) -> u64 {
+        self.driver.file_bytes_max()
+    }
+
     async fn redirect(&self, path: &StoragePath) -> Result<Option<String>> {
         watched!(self, RedirectURL, "RedirectURL", path, self.driver.redirect(path))
     }

@@ -80,7 +80,7 @@ pub(crate) fn is_component(text: &str) -> bool {
 
 /// Whether a file of this name is one that a writer has not finished yet, or never will:
 /// `<name>.<uuid>.tmp`, as Distribution 3.1 names them and so do we.
-pub(crate) fn is_temporary_file(name: &str) -> bool {
+pub fn is_temporary_file(name: &str) -> bool {
     const UUID_LEN: usize = 36;
     let Some(stem) = name.strip_suffix(".tmp") else { return false };
     let Some((_, uuid)) = stem.rsplit_once('.') else { return false };

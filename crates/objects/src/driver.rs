@@ -1,0 +1,273 @@
+//! The driver.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::Method;
+use object_store::list::PaginatedListStore;
+use object_store::multipart::MultipartStore;
+use object_store::signer::Signer;
+use object_store::{Attributes, ObjectStore};
+use storage::{
+    Appender, Change, Driver, Entry, EntryKind, Listing, ListingVersion, Object, Result, Stat,
+    StorageError, StoragePath,
+};
+
+use crate::client::Client;
+use crate::copying::Copier;
+use crate::failure::{broken, storage_error};
+use crate::guard::{Guard, StoreHealth};
+use crate::keys::Root;
+use crate::limits::{OBJECT_BYTES_MAX, PART_BYTES_MIN, REDIRECT_LIFETIME};
+use crate::listing;
+use crate::options::OpenOptions;
+use crate::reading::{Remote, small};
+use crate::staging::{self, Gathering, ObjectAppender, Open};
+
+/// A bucket, or a container, as a storage.
+#[derive(Debug)]
+pub struct Objects {
+    pub(crate) client: Arc<Client>,
+    open: Arc<Open>,
+    gathering: Gathering,
+}
+
+/// What the kinds of stores differ in.
+pub(crate) struct Parts {
+    pub(crate) name: &'static str,
+    pub(crate) objects: Arc<dyn ObjectStore>,
+    pub(crate) multipart: Arc<dyn MultipartStore>,
+    pub(crate) pages: Arc<dyn PaginatedListStore>,
+    pub(crate) redirects: Option<Arc<dyn Signer>>,
+    pub(crate) copier: Arc<dyn Copier>,
+    pub(crate) attributes: Attributes,
+}
+
+impl Objects {
+    pub(crate) fn assemble(parts: Parts, open: &OpenOptions, guard: Arc<Guard>) -> Self {
+        let client = Client {
+            name: parts.name,
+            objects: parts.objects,
+            multipart: parts.multipart,
+            pages: parts.pages,
+            redirects: parts.redirects,
+            copier: parts.copier,
+            root: Root::new(&open.root_directory),
+            attributes: parts.attributes,
+            part_bytes: open.part_bytes.max(PART_BYTES_MIN),
+            is_conditional: Arc::new(AtomicBool::new(false)),
+            guard,
+        };
+        Self { client: Arc::new(client), open: Arc::default(), gathering: Gathering::new() }
+    }
+
+    /// How the store does.
+    #[must_use]
+    pub fn health(&self) -> StoreHealth {
+        self.client.guard.health()
+    }
+
+    /// One change of [`Driver::apply`]. `gone` is the directory that was deleted before, if any.
+    async fn change(&self, change: Change, gone: &mut Option<StoragePath>) -> Result<()> {
+        match change {
+            // To write what may be there already costs as much as to look.
+            Change::Put { path, content, reuse } => {
+                self.put(&path, content).await?;
+                match reuse {
+                    Some(reuse) if reuse.parent() != *gone => self.delete_remains(&reuse).await,
+                    _ => {}
+                }
+                Ok(())
+            }
+            Change::Note { path, content } => self.put(&path, content).await,
+            Change::Publish { from, to } => {
+                let size_bytes = self.stat_staged(&from).await?.size_bytes;
+                let key = self.client.root.key("look at", &to)?;
+                match self.client.head(&to, &key).await {
+                    Ok(found) if found.size == size_bytes => {}
+                    Ok(_) | Err(StorageError::NotFound { .. }) => self.publish(&from, &to).await?,
+                    Err(error) => return Err(error),
+                }
+                *gone = from.parent();
+                if let Some(directory) = &gone {
+                    self.delete_remains(directory).await;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Deletes what only costs space.
+    async fn delete_remains(&self, path: &StoragePath) {
+        match self.delete(path).await {
+            Ok(()) | Err(StorageError::NotFound { .. }) => {}
+            Err(error) => {
+                tracing::warn!(%path, %error, "what is not needed any more could not be deleted");
+            }
+        }
+    }
+
+    fn refuse_root(&self, operation: &'static str, path: &StoragePath) -> Result<()> {
+        if path.is_root() {
+            return Err(broken(operation, path, "it is the storage's root"));
+        }
+        Ok(())
+    }
+}
+
+fn not_found<T>(path: &StoragePath) -> Result<T> {
+    Err(StorageError::NotFound { path: path.clone() })
+}
+
+#[async_trait]
+impl Driver for Objects {
+    fn name(&self) -> &'static str {
+        self.client.name
+    }
+
+    async fn get(&self, path: &StoragePath, limit_bytes: u64) -> Result<Bytes> {
+        if path.is_root() {
+            return not_found(path);
+        }
+        small(&self.client, path, limit_bytes).await
+    }
+
+    async fn put(&self, path: &StoragePath, content: Bytes) -> Result<()> {
+        self.refuse_root("write", path)?;
+        let key = self.client.root.key("write", path)?;
+        self.client.put(path, &key, content.into()).await.map(|_| ())
+    }
+
+    async fn stat(&self, path: &StoragePath) -> Result<Stat> {
+        if !path.is_root() {
+            let key = self.client.root.key("look at", path)?;
+            match self.client.head(path, &key).await {
+                Ok(found) => {
+                    let modified = found.last_modified.into();
+                    return Ok(Stat { kind: EntryKind::File, size_bytes: found.size, modified });
+                }
+                Err(StorageError::NotFound { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let first = listing::first_below(&self.client, path).await?;
+        if first.is_none() && !path.is_root() {
+            return not_found(path);
+        }
+        let modified = first.map_or(std::time::SystemTime::UNIX_EPOCH, |o| o.last_modified.into());
+        Ok(Stat { kind: EntryKind::Directory, size_bytes: 0, modified })
+    }
+
+    async fn open(&self, path: &StoragePath) -> Result<Arc<dyn Object>> {
+        if path.is_root() {
+            return not_found(path);
+        }
+        Ok(Arc::new(Remote::open(&self.client, path).await?))
+    }
+
+    async fn append(&self, path: &StoragePath) -> Result<Box<dyn Appender>> {
+        let (client, open, gathering) = (&self.client, &self.open, &self.gathering);
+        Ok(Box::new(ObjectAppender::open(client, open, gathering, path, None).await?))
+    }
+
+    async fn append_toward(
+        &self,
+        path: &StoragePath,
+        target: &StoragePath,
+    ) -> Result<Box<dyn Appender>> {
+        let (client, open, gathering) = (&self.client, &self.open, &self.gathering);
+        Ok(Box::new(ObjectAppender::open(client, open, gathering, path, Some(target)).await?))
+    }
+
+    async fn stat_staged(&self, path: &StoragePath) -> Result<Stat> {
+        staging::stat(&self.client, &self.open, path).await
+    }
+
+    async fn open_staged(&self, path: &StoragePath) -> Result<Arc<dyn Object>> {
+        staging::open(&self.client, &self.open, &self.gathering, path).await
+    }
+
+    async fn abandon(&self, older_than: Duration, dry_run: bool) -> Result<Vec<String>> {
+        let prefix = self.client.root.below(&StoragePath::root());
+        self.client.copier.abandon(&prefix, older_than, dry_run).await
+    }
+
+    async fn publish(&self, from: &StoragePath, to: &StoragePath) -> Result<()> {
+        staging::publish(&self.client, &self.open, &self.gathering, from, to).await
+    }
+
+    async fn apply(&self, stages: Vec<Vec<Change>>) -> Result<()> {
+        let mut gone = None;
+        for change in stages.into_iter().flatten() {
+            self.change(change, &mut gone).await?;
+        }
+        Ok(())
+    }
+
+    /// What the store has acknowledged is durable.
+    async fn settle(&self, path: &StoragePath) -> Result<()> {
+        let key = self.client.root.key("look at", path)?;
+        self.client.head(path, &key).await.map(|_| ())
+    }
+
+    async fn delete(&self, path: &StoragePath) -> Result<()> {
+        self.refuse_root("delete", path)?;
+        let key = self.client.root.key("delete", path)?;
+        let is_file = match self.client.head(path, &key).await {
+            Ok(_) => true,
+            Err(StorageError::NotFound { .. }) => false,
+            Err(error) => return Err(error),
+        };
+        if is_file {
+            self.client.delete(path, &key).await?;
+        }
+        if !listing::delete_below(&self.client, path).await? && !is_file {
+            return not_found(path);
+        }
+        Ok(())
+    }
+
+    /// There are no empty directories.
+    async fn delete_empty(&self, _: &StoragePath) -> Result<()> {
+        Ok(())
+    }
+
+    async fn list(&self, path: &StoragePath) -> Result<Listing> {
+        Ok(Listing { entries: listing::all(&self.client, path).await?, version: None })
+    }
+
+    async fn list_page(
+        &self,
+        path: &StoragePath,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Entry>> {
+        listing::some(&self.client, path, after, limit).await
+    }
+
+    async fn listing_version(&self, path: &StoragePath) -> Result<Option<ListingVersion>> {
+        if !path.is_root() && listing::first_below(&self.client, path).await?.is_none() {
+            return not_found(path);
+        }
+        Ok(None)
+    }
+
+    fn is_remote(&self) -> bool {
+        true
+    }
+
+    fn file_bytes_max(&self) -> u64 {
+        OBJECT_BYTES_MAX
+    }
+
+    async fn redirect(&self, path: &StoragePath) -> Result<Option<String>> {
+        let Some(signer) = &self.client.redirects else { return Ok(None) };
+        let key = self.client.root.key("sign a URL of", path)?;
+        let url = signer.signed_url(Method::GET, &key, REDIRECT_LIFETIME).await;
+        let url = url.map_err(|error| storage_error("sign a URL of", path, error))?;
+        Ok(Some(url.into()))
+    }
+}

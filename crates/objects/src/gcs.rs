@@ -1,0 +1,90 @@
+//! Google Cloud Storage.
+
+use std::sync::Arc;
+
+use object_store::gcp::GoogleCloudStorageBuilder;
+use object_store::{Attributes, ObjectStore};
+
+use crate::copying::InOne;
+use crate::error::OpenError;
+use crate::guard::{Guard, Guarded};
+use crate::options::retries;
+use crate::{Objects, OpenOptions};
+
+/// What Google's store is configured with. The names are those of the configuration's keys.
+#[derive(Clone, Debug)]
+pub struct GcsOptions {
+    /// `bucket`.
+    pub bucket: String,
+    /// Who this server is to Google.
+    pub credentials: GcsCredentials,
+    /// Another address than Google's, for an emulator; it is asked without credentials.
+    pub emulator: Option<String>,
+}
+
+/// Who this server is to Google.
+#[derive(Clone)]
+pub enum GcsCredentials {
+    /// `keyfile`: the path of a service account's key.
+    KeyFile(String),
+    /// `credentials`: the key itself, as JSON.
+    Key(String),
+    /// Those of the environment: a file that it names, a workload's or an instance's identity.
+    Default,
+}
+
+impl std::fmt::Debug for GcsCredentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::KeyFile(_) => "KeyFile(…)",
+            Self::Key(_) => "Key(…)",
+            Self::Default => "Default",
+        })
+    }
+}
+
+impl Objects {
+    /// Opens a bucket of Google's. Nothing is asked of it yet; see [`Objects::probe`].
+    ///
+    /// # Errors
+    /// [`OpenError`] when the options can't be used.
+    pub fn gcs(options: GcsOptions, open: OpenOptions) -> Result<Self, OpenError> {
+        let guard = Arc::new(Guard::new());
+        let builder = match &options.credentials {
+            GcsCredentials::KeyFile(path) => {
+                GoogleCloudStorageBuilder::new().with_service_account_path(path)
+            }
+            GcsCredentials::Key(key) => {
+                GoogleCloudStorageBuilder::new().with_service_account_key(key)
+            }
+            GcsCredentials::Default if options.emulator.is_some() => {
+                GoogleCloudStorageBuilder::new()
+            }
+            GcsCredentials::Default => GoogleCloudStorageBuilder::from_env(),
+        };
+        let builder = match &options.emulator {
+            Some(url) => builder.with_base_url(url).with_skip_signature(true),
+            None => builder,
+        };
+        let transport = &open.transport;
+        let store = builder
+            .with_bucket_name(&options.bucket)
+            .with_client_options(transport.client_options()?)
+            .with_retry(retries(transport.retries, transport.retry_pause))
+            .with_http_connector(Guarded(Arc::clone(&guard)))
+            .build()
+            .map_err(|error| OpenError::new("gcs", error))?;
+        let store = Arc::new(store);
+        let signs = open.redirects && options.emulator.is_none();
+        let parts = crate::Parts {
+            name: "gcs",
+            objects: store.clone(),
+            multipart: store.clone(),
+            pages: store.clone(),
+            redirects: signs.then(|| store.clone() as _),
+            copier: Arc::new(InOne(store as Arc<dyn ObjectStore>)),
+            attributes: Attributes::new(),
+        };
+        Ok(Self::assemble(parts, &open, guard))
+    }
+}

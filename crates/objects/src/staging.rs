@@ -1,0 +1,194 @@
+//! Files on their way in.
+//!
+//! What comes is gathered until it is enough for a part, and sent. When an appender is left, a
+//! record of the parts and what is gathered by then lie beside the file's key, so that any replica
+//! goes on. Whatever races there are between replicas, a record is whole: it names parts and holds
+//! bytes that belong together, and a part that another replica has replaced makes the store refuse
+//! to put the object together.
+
+mod appender;
+mod gathering;
+mod parts;
+mod publish;
+pub(crate) mod record;
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use object_store::{GetOptions, ObjectStoreExt as _, PutPayload, UpdateVersion};
+use storage::{EntryKind, Result, Stat, StorageError, StoragePath};
+
+use crate::client::Client;
+use crate::failure::{broken, storage_error};
+use crate::limits::{RECORD_BYTES_MAX, RECORD_HEAD_BYTES};
+
+pub(crate) use appender::ObjectAppender;
+pub(crate) use gathering::Gathering;
+use parts::{Mark, Parts};
+pub(crate) use publish::{abort, open, publish, stat};
+use record::Head;
+
+/// An unfinished file, as this process has it open.
+#[derive(Debug)]
+pub(crate) struct Staged {
+    path: StoragePath,
+    parts: Parts,
+    /// The version of the record that this continues; none when there is none yet.
+    version: Option<UpdateVersion>,
+    /// Whether the record says what there is.
+    is_recorded: bool,
+    /// Nothing more can be appended: it has become a file.
+    is_published: bool,
+}
+
+/// Where an open file is kept: none before it was loaded.
+type Slot = Arc<tokio::sync::Mutex<Option<Staged>>>;
+
+/// The files that are open for appending here; each has one writer.
+#[derive(Debug, Default)]
+pub(crate) struct Open(Mutex<HashMap<StoragePath, Slot>>);
+
+/// A writer's place in the table, until it is dropped.
+#[derive(Debug)]
+struct Place {
+    open: Arc<Open>,
+    path: StoragePath,
+    slot: Slot,
+}
+
+impl Open {
+    fn table(&self) -> MutexGuard<'_, HashMap<StoragePath, Slot>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a path for one writer.
+    fn enter(self: &Arc<Self>, path: &StoragePath) -> Result<Place> {
+        match self.table().entry(path.clone()) {
+            Entry::Occupied(_) => Err(StorageError::Busy { path: path.clone() }),
+            Entry::Vacant(vacant) => {
+                let slot = Arc::clone(vacant.insert(Slot::default()));
+                Ok(Place { open: Arc::clone(self), path: path.clone(), slot })
+            }
+        }
+    }
+
+    /// The file, if it is open here.
+    fn get(&self, path: &StoragePath) -> Option<Slot> {
+        self.table().get(path).cloned()
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.open.table().remove(&self.path);
+    }
+}
+
+/// Reads the record of a file, and which version of it that was.
+async fn load(client: &Client, path: &StoragePath) -> Result<Option<(Head, Bytes, UpdateVersion)>> {
+    let key = client.root.record("read", path)?;
+    let found = match client.objects.get(&key).await {
+        Ok(found) => found,
+        Err(object_store::Error::NotFound { .. }) => return Ok(None),
+        Err(error) => return Err(storage_error("read", path, error)),
+    };
+    if found.meta.size > RECORD_BYTES_MAX {
+        return Err(broken("read", path, "the record of the upload is damaged: it is too large"));
+    }
+    let version =
+        UpdateVersion { e_tag: found.meta.e_tag.clone(), version: found.meta.version.clone() };
+    let bytes = found.bytes().await.map_err(|error| storage_error("read", path, error))?;
+    let (head, tail) = record::decode(&bytes).ok_or_else(|| {
+        broken("read", path, "the record of the upload is damaged: begin it anew")
+    })?;
+    Ok(Some((head, tail, version)))
+}
+
+/// The first line of a record, and when it was written.
+pub(crate) async fn peek(client: &Client, path: &StoragePath) -> Result<Option<(Head, Stat)>> {
+    let key = client.root.record("look at", path)?;
+    let failed = |error| storage_error("look at", path, error);
+    let head = GetOptions { range: Some((0..RECORD_HEAD_BYTES).into()), ..GetOptions::default() };
+    let found = match client.objects.get_opts(&key, head).await {
+        Ok(found) => found,
+        Err(object_store::Error::NotFound { .. }) => return Ok(None),
+        Err(error) => return Err(failed(error)),
+    };
+    let modified = found.meta.last_modified.into();
+    let bytes = found.bytes().await.map_err(failed)?;
+    let head = match Head::decode(&bytes) {
+        Some((head, _)) => head,
+        None => match load(client, path).await? {
+            Some((head, ..)) => head,
+            None => return Ok(None),
+        },
+    };
+    let stat = Stat { kind: EntryKind::File, size_bytes: head.size_bytes(), modified };
+    Ok(Some((head, stat)))
+}
+
+impl Staged {
+    /// A file as its record has it, or what lies at its path, or a new one.
+    async fn load(client: &Arc<Client>, gathering: &Gathering, path: &StoragePath) -> Result<Self> {
+        let mut staged = Self {
+            path: path.clone(),
+            parts: Parts::new(Arc::clone(client), gathering.clone(), path.clone()),
+            version: None,
+            is_recorded: false,
+            is_published: false,
+        };
+        if let Some((head, tail, version)) = load(client, path).await? {
+            staged.parts.resume(head, tail);
+            staged.version = Some(version);
+            staged.is_recorded = true;
+            return Ok(staged);
+        }
+        let key = client.root.key("look at", path)?;
+        match client.head(path, &key).await {
+            Ok(found) => staged.parts.set_base(found.size),
+            Err(StorageError::NotFound { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(staged)
+    }
+
+    fn size_bytes(&self) -> u64 {
+        self.parts.size_bytes()
+    }
+
+    async fn append(&mut self, pieces: Vec<Bytes>) -> Result<()> {
+        for piece in pieces.into_iter().filter(|piece| !piece.is_empty()) {
+            self.is_recorded = false;
+            self.parts.push(piece).await?;
+        }
+        Ok(())
+    }
+
+    async fn truncate(&mut self, size_bytes: u64, opened_at: &Mark) -> Result<()> {
+        if size_bytes == self.size_bytes() {
+            return Ok(());
+        }
+        if size_bytes > self.size_bytes() || size_bytes != Parts::size_at(opened_at) {
+            return Err(broken("truncate", &self.path, "only back to where it was opened"));
+        }
+        self.is_recorded = false;
+        self.parts.return_to(opened_at).await
+    }
+
+    /// Writes the record, unless it says already what there is.
+    async fn record(&mut self, client: &Client) -> Result<()> {
+        self.parts.settle().await?;
+        if self.is_recorded || self.is_published {
+            return Ok(());
+        }
+        let key = client.root.record("write", &self.path)?;
+        let (head, tail) = self.parts.describe();
+        let payload: PutPayload = std::iter::once(head.encode()).chain(tail).collect();
+        let known = self.version.clone();
+        self.version = Some(client.put_version(&self.path, &key, payload, known).await?);
+        self.is_recorded = true;
+        Ok(())
+    }
+}
