@@ -43,6 +43,18 @@ impl std::fmt::Debug for GcsCredentials {
     }
 }
 
+/// What the library takes for the key of an account that needs none.
+fn nobody(url: &str) -> String {
+    serde_json::json!({
+        "gcs_base_url": url,
+        "disable_oauth": true,
+        "client_email": "",
+        "private_key": "",
+        "private_key_id": "",
+    })
+    .to_string()
+}
+
 impl Objects {
     /// Opens a bucket of Google's. Nothing is asked of it yet; see [`Objects::probe`].
     ///
@@ -57,14 +69,10 @@ impl Objects {
             GcsCredentials::Key(key) => {
                 GoogleCloudStorageBuilder::new().with_service_account_key(key)
             }
-            GcsCredentials::Default if options.emulator.is_some() => {
-                GoogleCloudStorageBuilder::new()
-            }
-            GcsCredentials::Default => GoogleCloudStorageBuilder::from_env(),
-        };
-        let builder = match &options.emulator {
-            Some(url) => builder.with_base_url(url).with_skip_signature(true),
-            None => builder,
+            GcsCredentials::Default => match &options.emulator {
+                Some(url) => GoogleCloudStorageBuilder::new().with_service_account_key(nobody(url)),
+                None => GoogleCloudStorageBuilder::from_env(),
+            },
         };
         let transport = &open.transport;
         let store = builder
