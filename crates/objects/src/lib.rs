@@ -24,8 +24,8 @@ mod probe;
 mod reading;
 mod s3;
 mod staging;
-#[cfg(test)]
-mod testing;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 #[cfg(test)]
 mod tests;
 

@@ -71,7 +71,8 @@ impl PaginatedListStore for Pages {
 }
 
 /// A driver of its own bucket, and another one of the same bucket, as a second replica has it.
-pub(crate) fn replicas() -> (Objects, Objects) {
+#[must_use]
+pub fn replicas() -> (Objects, Objects) {
     let store = Arc::new(InMemory::new());
     (driver(&store), driver(&store))
 }

@@ -1,12 +1,17 @@
 //! The catalog: which repositories there are, by walking them in order from where a page begins.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use oci::RepositoryName;
+use storage::{StorageError, StoragePath};
 
 use crate::answers::{Answer, Question};
 use crate::layout::{self, MANIFESTS_DIRECTORY};
-use crate::limits::{ENTRIES_BETWEEN_YIELDS, REPOSITORY_DEPTH_MAX};
+use crate::limits::{
+    ENTRIES_BETWEEN_YIELDS, REMOTE_PAGE_ENTRIES, REMOTE_READS_AT_ONCE, REPOSITORY_DEPTH_MAX,
+};
 use crate::listings::Directories;
 use crate::trail::Trail;
 use crate::{Names, Page, Registry, Result};
@@ -27,6 +32,9 @@ impl Registry {
         page: Page<'_>,
         trail: &mut Trail,
     ) -> Result<Names> {
+        if self.driver.is_remote() {
+            return self.derive_remote_repositories(page).await;
+        }
         let mut names = Names::default();
         let mut walk = RepositoryWalk::starting_after(self, page.last);
         while let Some((name, directories)) = walk.next(trail).await? {
@@ -39,15 +47,50 @@ impl Registry {
         }
         Ok(names)
     }
+
+    /// The same where each read is a request: several at once.
+    async fn derive_remote_repositories(&self, page: Page<'_>) -> Result<Names> {
+        let mut names = Names::default();
+        let mut walk = RepositoryWalk::starting_after(self, page.last);
+        loop {
+            let mut candidates = Vec::new();
+            while candidates.len() < REMOTE_READS_AT_ONCE
+                && let Some((name, directories)) = walk.next(&mut Trail::none()).await?
+            {
+                // What sorts behind a page may be there as well.
+                if directories.contains(MANIFESTS_DIRECTORY) || directories.is_partial() {
+                    candidates.push(name);
+                }
+            }
+            if candidates.is_empty() {
+                return Ok(names);
+            }
+            let looks = stream::iter(candidates).map(async |name| {
+                let has_any = self.has_manifests(&name, &mut Trail::none()).await?;
+                Ok::<_, crate::Error>(has_any.then_some(name))
+            });
+            let mut looks = std::pin::pin!(looks.buffered(REMOTE_READS_AT_ONCE));
+            while let Some(look) = looks.next().await {
+                if let Some(name) = look?
+                    && !names.offer(page, name.as_str())
+                {
+                    return Ok(names);
+                }
+            }
+        }
+    }
 }
 
 /// A walk over every directory that may be a repository, parents before children, each with its
-/// subdirectories. It reads only what it passes, so that a page costs what it shows.
+/// subdirectories. It reads only what it passes, so that a page costs what it shows; where
+/// directories are read in pages, it shows the first page of each.
 pub(crate) struct RepositoryWalk<'a> {
     registry: &'a Registry,
     /// The components of the name to start behind.
     last: Vec<&'a str>,
     stack: Vec<Frame>,
+    /// What was read ahead: the siblings of what was asked for.
+    ahead: HashMap<RepositoryName, Option<Arc<Directories>>>,
     begun: bool,
     visited: usize,
 }
@@ -62,10 +105,20 @@ struct Frame {
     on_last: bool,
 }
 
+/// The next entry of a walk.
+struct Step {
+    name: RepositoryName,
+    /// It sorts behind the name to start behind.
+    is_behind: bool,
+    /// It is itself the beginning of that name.
+    on_last: bool,
+}
+
 impl<'a> RepositoryWalk<'a> {
     pub(crate) fn starting_after(registry: &'a Registry, last: Option<&'a str>) -> Self {
         let last = last.filter(|l| !l.is_empty()).map_or_else(Vec::new, |l| l.split('/').collect());
-        Self { registry, last, stack: Vec::new(), begun: false, visited: 0 }
+        let (stack, ahead) = (Vec::new(), HashMap::new());
+        Self { registry, last, stack, ahead, begun: false, visited: 0 }
     }
 
     /// The next directory.
@@ -75,32 +128,79 @@ impl<'a> RepositoryWalk<'a> {
     ) -> Result<Option<(RepositoryName, Arc<Directories>)>> {
         if !self.begun {
             self.begun = true;
-            let driver = &*self.registry.driver;
             let path = layout::repositories();
             trail.listing(&path);
-            let root = self.registry.listings.directories(driver, &path).await?;
-            if let Some(directories) = root {
+            let first = self.last.first().map(|last| just_before(last));
+            if let Some(directories) = self.directories(&path, first.as_deref()).await? {
                 self.push(String::new(), directories, true);
             }
         }
-        while let Some((name, is_behind, on_last)) = self.step() {
+        while let Some(Step { name, is_behind, on_last }) = self.step().await? {
             self.visited += 1;
             if self.visited.is_multiple_of(ENTRIES_BETWEEN_YIELDS) {
                 tokio::task::yield_now().await;
             }
-            let driver = &*self.registry.driver;
-            let path = layout::repository(&name);
-            trail.listing(&path);
+            trail.listing(&layout::repository(&name));
             // Deleted since its parent was listed: nothing to see.
-            let Some(directories) = self.registry.listings.directories(driver, &path).await? else {
-                continue;
-            };
+            let Some(directories) = self.subdirectories(&name, on_last).await? else { continue };
             self.push(name.to_string(), directories.clone(), on_last);
             if is_behind {
                 return Ok(Some((name, directories)));
             }
         }
         Ok(None)
+    }
+
+    /// The subdirectories of a directory: all of them, or the first page behind `after`.
+    async fn directories(
+        &self,
+        path: &StoragePath,
+        after: Option<&str>,
+    ) -> Result<Option<Arc<Directories>>> {
+        let driver = &*self.registry.driver;
+        if !driver.is_remote() {
+            return Ok(self.registry.listings.directories(driver, path).await?);
+        }
+        match driver.list_page(path, after, REMOTE_PAGE_ENTRIES).await {
+            Ok(entries) => Ok(Some(Arc::new(Directories::of_page(entries, REMOTE_PAGE_ENTRIES)))),
+            Err(StorageError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Those of an entry; where that is a request, those of its next siblings along with it.
+    async fn subdirectories(
+        &mut self,
+        name: &RepositoryName,
+        on_last: bool,
+    ) -> Result<Option<Arc<Directories>>> {
+        let path = layout::repository(name);
+        if on_last || !self.registry.driver.is_remote() {
+            let first = self.last.get(self.stack.len()).filter(|_| on_last);
+            let first = first.map(|last| just_before(last));
+            return self.directories(&path, first.as_deref()).await;
+        }
+        if let Some(known) = self.ahead.remove(name) {
+            return Ok(known);
+        }
+        let names: Vec<_> = std::iter::once(name.clone()).chain(self.siblings()).collect();
+        let this = &*self;
+        let reads = stream::iter(names).map(async |name| {
+            let directories = this.directories(&layout::repository(&name), None).await?;
+            Ok::<_, crate::Error>((name, directories))
+        });
+        self.ahead = reads.buffer_unordered(REMOTE_READS_AT_ONCE).try_collect().await?;
+        Ok(self.ahead.remove(name).flatten())
+    }
+
+    /// The entries that come next beside the one that was passed last, as far as they were read.
+    fn siblings(&self) -> impl Iterator<Item = RepositoryName> {
+        let frame = self.stack.last();
+        let behind = frame.into_iter().flat_map(|frame| {
+            let entries = frame.directories.after(frame.passed.as_deref());
+            entries.filter_map(|entry| RepositoryName::parse(&frame.name_of(entry.name())).ok())
+        });
+        behind.take(REMOTE_READS_AT_ONCE - 1)
     }
 
     fn push(&mut self, prefix: String, directories: Arc<Directories>, on_last: bool) {
@@ -110,32 +210,69 @@ impl<'a> RepositoryWalk<'a> {
         }
     }
 
-    /// Moves to the next entry that can be a repository: its name, whether it sorts behind `last`,
-    /// and whether it is itself the beginning of `last`.
-    fn step(&mut self) -> Option<(RepositoryName, bool, bool)> {
+    /// Moves to the next entry that can be a repository.
+    async fn step(&mut self) -> Result<Option<Step>> {
         loop {
-            let depth = self.stack.len().checked_sub(1)?;
-            let frame = &mut self.stack[depth];
+            let Some(depth) = self.stack.len().checked_sub(1) else { return Ok(None) };
+            if let Some(step) = self.step_at(depth) {
+                return Ok(Some(step));
+            }
+            if !self.turn_page(depth).await? {
+                self.stack.pop();
+            }
+        }
+    }
+
+    /// The next entry of what was read of a directory.
+    fn step_at(&mut self, depth: usize) -> Option<Step> {
+        let frame = &mut self.stack[depth];
+        loop {
             let last = self.last.get(depth).filter(|_| frame.on_last);
             let entry = match (&frame.passed, last) {
                 (None, Some(last)) => frame.directories.first_from(last),
                 (passed, _) => frame.directories.after(passed.as_deref()).next(),
-            };
-            let Some(entry) = entry else {
-                self.stack.pop();
-                continue;
-            };
+            }?;
             let order = last.map_or(std::cmp::Ordering::Greater, |last| entry.name().cmp(last));
-            let text = if frame.prefix.is_empty() {
-                entry.name().to_owned()
-            } else {
-                format!("{}/{}", frame.prefix, entry.name())
-            };
+            let text = frame.name_of(entry.name());
             frame.passed = Some(entry.name().into());
             // Reserved directories begin with '_', which no component of a name does.
             if let Ok(name) = RepositoryName::parse(&text) {
-                return Some((name, order.is_gt(), order.is_eq()));
+                return Some(Step { name, is_behind: order.is_gt(), on_last: order.is_eq() });
             }
         }
     }
+
+    /// Reads what comes behind what was read of a directory; returns whether there is any.
+    async fn turn_page(&mut self, depth: usize) -> Result<bool> {
+        let frame = &self.stack[depth];
+        if !frame.directories.is_partial() {
+            return Ok(false);
+        }
+        let path = match RepositoryName::parse(&frame.prefix) {
+            Ok(name) => layout::repository(&name),
+            Err(_) => layout::repositories(),
+        };
+        let last = frame.directories.all().last().map(|entry| entry.name().to_owned());
+        let next = self.directories(&path, last.as_deref()).await?;
+        let Some(next) = next.filter(|next| next.len() > 0) else { return Ok(false) };
+        self.stack[depth].directories = next;
+        Ok(true)
+    }
+}
+
+impl Frame {
+    fn name_of(&self, entry: &str) -> String {
+        if self.prefix.is_empty() { entry.to_owned() } else { format!("{}/{entry}", self.prefix) }
+    }
+}
+
+/// A text that sorts before `component` and behind every other name that does.
+fn just_before(component: &str) -> String {
+    let mut bytes = component.as_bytes().to_vec();
+    if let Some(last) = bytes.last_mut() {
+        // No name has a byte behind '~', nor one that is zero.
+        *last = last.saturating_sub(1);
+        bytes.push(b'~');
+    }
+    String::from_utf8(bytes).unwrap_or_default()
 }

@@ -108,3 +108,10 @@ pub const TAG_LOOKUP_CONCURRENCY: usize = 8;
 
 /// How deep repositories may be nested. A name has at most 255 bytes, so 128 components.
 pub const REPOSITORY_DEPTH_MAX: usize = 128;
+
+/// How many reads one list makes at once where each is a request to another machine.
+pub const REMOTE_READS_AT_ONCE: usize = 16;
+
+/// How many subdirectories are read at once where a directory is read in pages: what one request
+/// gives.
+pub const REMOTE_PAGE_ENTRIES: usize = 1000;

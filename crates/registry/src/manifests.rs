@@ -204,6 +204,13 @@ impl Registry {
         trail: &mut Trail,
     ) -> Result<bool> {
         let path = layout::revisions(name, Algorithm::Sha256);
+        if self.driver.is_remote() {
+            return match self.driver.list_page(&path, None, 1).await {
+                Ok(entries) => Ok(!entries.is_empty()),
+                Err(StorageError::NotFound { .. }) => Ok(false),
+                Err(error) => Err(error.into()),
+            };
+        }
         let revisions = self.listings.directories(&*self.driver, &path).await?;
         let mut absent = Vec::new();
         // Distribution leaves the directory of a deleted manifest behind, without its link.

@@ -8,6 +8,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use futures_util::{StreamExt as _, stream};
 use oci::{Algorithm, Digest, Manifest, RepositoryName};
 use quick_cache::sync::Cache;
 use serde::Serialize;
@@ -15,6 +16,7 @@ use serde_json::{Map, Value};
 
 use crate::answers::{Answer, Question};
 use crate::limits::{ENTRIES_BETWEEN_YIELDS, REFERRERS_CACHE_BYTES_MAX, REFERRERS_PAGE_BYTES_MAX};
+use crate::listings::Directories;
 use crate::trail::Trail;
 use crate::{Error, Page, Registry, Result, layout};
 
@@ -151,7 +153,7 @@ impl Registry {
         page: Page<'_>,
         trail: &mut Trail,
     ) -> Result<Referrers> {
-        let index = self.referrers_index(name, trail).await?;
+        let (index, revisions) = self.referrers_index(name, trail).await?;
         let mut found = Referrers::default();
         let Some(candidates) = index.by_subject.get(subject) else { return Ok(found) };
         let last = page.last.and_then(|l| Digest::parse(l).ok());
@@ -161,7 +163,7 @@ impl Registry {
             if last.is_some_and(|last| descriptor.digest <= last)
                 || artifact_type.is_some_and(|t| descriptor.artifact_type.as_deref() != Some(t))
                 || shadowed.contains(&descriptor.digest)
-                || self.linked(name, &descriptor.digest, trail).await?.is_none()
+                || !self.is_there(name, &descriptor.digest, &revisions, trail).await?
             {
                 continue;
             }
@@ -175,6 +177,21 @@ impl Registry {
             found.manifests.push(descriptor.clone());
         }
         Ok(found)
+    }
+
+    /// Whether a repository has a manifest, of which the index may remember more than there is.
+    async fn is_there(
+        &self,
+        name: &RepositoryName,
+        digest: &Digest,
+        revisions: &Revisions,
+        trail: &mut Trail,
+    ) -> Result<bool> {
+        if self.driver.is_remote() && digest.algorithm() == Algorithm::Sha256 {
+            // Nothing but the link makes it appear in the list that was read just now.
+            return Ok(revisions.contain(digest));
+        }
+        Ok(self.linked(name, digest, trail).await?.is_some())
     }
 
     /// The canonical digests of those candidates that were pushed under another digest: each is to
@@ -216,77 +233,114 @@ impl Registry {
         Ok(canonical)
     }
 
-    /// The index of a repository, brought up to date.
+    /// The index of a repository, brought up to date, and the revisions that there are.
     async fn referrers_index(
         &self,
         name: &RepositoryName,
         trail: &mut Trail,
-    ) -> Result<Arc<Index>> {
+    ) -> Result<(Arc<Index>, Revisions)> {
         let known = self.referrers.0.get(name).unwrap_or_default();
         let mut fresh: Option<Index> = None;
+        let mut all = Revisions::default();
         for (slot, algorithm) in Algorithm::ALL.into_iter().enumerate() {
             let path = layout::revisions(name, algorithm);
             trail.listing(&path);
             let revisions = self.listings.directories(&*self.driver, &path).await?;
             let Some(revisions) = revisions else { continue };
+            all.0[slot] = Some(Arc::clone(&revisions));
             if Some(revisions.edition()) == known.editions[slot] {
                 continue;
             }
             let index = fresh.get_or_insert_with(|| (*known).clone());
-            let mut complete = true;
-            for (count, entry) in revisions.all().enumerate() {
-                if count % ENTRIES_BETWEEN_YIELDS == ENTRIES_BETWEEN_YIELDS - 1 {
-                    tokio::task::yield_now().await;
-                }
-                let Ok(digest) = Digest::from_hex(algorithm, entry.name()) else { continue };
-                if !index.read.contains(&Index::key(&digest)) {
-                    complete &= self.take_in(name, digest, index, trail).await?;
-                }
-            }
+            let digests =
+                revisions.all().filter_map(|d| Digest::from_hex(algorithm, d.name()).ok());
+            let unread: Vec<_> =
+                digests.filter(|digest| !index.read.contains(&Index::key(digest))).collect();
+            let complete = self.take_in(name, unread, index, trail).await?;
             index.editions[slot] = Some(revisions.edition()).filter(|_| complete);
         }
-        let Some(fresh) = fresh else { return Ok(known) };
+        let Some(fresh) = fresh else { return Ok((known, all)) };
         let fresh = Arc::new(fresh);
         self.referrers.0.insert(name.clone(), fresh.clone());
-        Ok(fresh)
+        Ok((fresh, all))
     }
 
-    /// Reads one manifest into the index. Returns whether it will never have to be looked at
-    /// again; a revision without link or data may still come (back).
+    /// Reads manifests into the index, several at once where each is a request. Returns whether
+    /// none of them will ever have to be looked at again; a revision without link or data may
+    /// still come (back).
     async fn take_in(
         &self,
         name: &RepositoryName,
-        digest: Digest,
+        digests: Vec<Digest>,
         index: &mut Index,
         trail: &mut Trail,
     ) -> Result<bool> {
+        let reads = stream::iter(digests).map(|digest| self.look_into(name, digest));
+        let mut reads = std::pin::pin!(reads.buffered(self.requests_at_once()));
+        let (mut complete, mut count) = (true, 0_usize);
+        while let Some(look) = reads.next().await {
+            count += 1;
+            if count.is_multiple_of(ENTRIES_BETWEEN_YIELDS) {
+                tokio::task::yield_now().await;
+            }
+            match look? {
+                Look::Absent(missing) => {
+                    trail.extend(missing);
+                    complete = false;
+                }
+                Look::Manifest(digest, manifest, size) => index.add(digest, &manifest, size),
+                Look::Other(digest) => {
+                    index.read.insert(Index::key(&digest));
+                }
+            }
+        }
+        Ok(complete)
+    }
+
+    /// Reads one manifest.
+    async fn look_into(&self, name: &RepositoryName, digest: Digest) -> Result<Look> {
         // What is read once and for all is no source, but what is left out is.
         let mut missing = Trail::new();
         let Some(canonical) = self.linked(name, &digest, &mut missing).await? else {
-            trail.extend(missing);
-            return Ok(false);
+            return Ok(Look::Absent(missing));
         };
         missing.file(&layout::blob_data(&canonical));
         let content = match self.load_manifest(&canonical).await {
             Ok(Some((_, content))) => content,
-            Ok(None) => {
-                trail.extend(missing);
-                return Ok(false);
-            }
+            Ok(None) => return Ok(Look::Absent(missing)),
             Err(error @ Error::Corrupt { .. }) => {
                 // One damaged manifest must not take down the listing of the others.
                 tracing::error!(repository = %name, %error, "manifest left out of the referrers");
-                trail.extend(missing);
-                return Ok(false);
+                return Ok(Look::Absent(missing));
             }
             Err(error) => return Err(error),
         };
-        match Manifest::parse_stored(&content) {
-            Ok(manifest) => index.add(digest, &manifest, content.len()),
-            Err(_) => {
-                index.read.insert(Index::key(&digest));
-            }
-        }
-        Ok(true)
+        Ok(match Manifest::parse_stored(&content) {
+            Ok(manifest) => Look::Manifest(digest, Box::new(manifest), content.len()),
+            Err(_) => Look::Other(digest),
+        })
+    }
+}
+
+/// What a revision turned out to be.
+enum Look {
+    /// It is not there, or not whole; what that depends on.
+    Absent(Trail),
+    /// A manifest, and its size in bytes.
+    Manifest(Digest, Box<Manifest>, usize),
+    /// Something else.
+    Other(Digest),
+}
+
+/// The revisions of a repository, by algorithm.
+#[derive(Default)]
+struct Revisions([Option<Arc<Directories>>; Algorithm::ALL.len()]);
+
+impl Revisions {
+    /// Whether there is anything of a revision.
+    fn contain(&self, digest: &Digest) -> bool {
+        let slot = Algorithm::ALL.into_iter().position(|a| a == digest.algorithm());
+        let revisions = slot.and_then(|slot| self.0[slot].as_ref());
+        revisions.is_some_and(|revisions| revisions.contains(&digest.hex()))
     }
 }

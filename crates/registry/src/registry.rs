@@ -7,7 +7,7 @@ use oci::Digest;
 use storage::{Driver, StorageError, StoragePath};
 
 use crate::answers::Answers;
-use crate::limits;
+use crate::limits::{self, REMOTE_READS_AT_ONCE};
 use crate::listings::Listings;
 use crate::manifests::ManifestCache;
 use crate::policy::Validation;
@@ -79,6 +79,11 @@ impl Registry {
             Err(StorageError::NotFound { .. }) => Ok(false),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// How many reads that do not depend on each other are made at once: one where a read is quick.
+    pub(crate) fn requests_at_once(&self) -> usize {
+        if self.driver.is_remote() { REMOTE_READS_AT_ONCE } else { 1 }
     }
 
     /// Deletes what may be gone already.

@@ -3,9 +3,10 @@
 use futures_util::StreamExt as _;
 use futures_util::stream;
 use oci::{Algorithm, Digest, Reference, RepositoryName, Tag};
+use storage::{EntryKind, StorageError};
 
 use crate::answers::{Answer, Question};
-use crate::limits::{ENTRIES_BETWEEN_YIELDS, TAGS_READ_MAX};
+use crate::limits::{ENTRIES_BETWEEN_YIELDS, REMOTE_PAGE_ENTRIES, TAGS_READ_MAX};
 use crate::listings::Directory;
 use crate::trail::Trail;
 use crate::{Error, Names, Page, Registry, Result, layout, link};
@@ -53,6 +54,9 @@ impl Registry {
         page: Page<'_>,
         trail: &mut Trail,
     ) -> Result<Names> {
+        if self.driver.is_remote() {
+            return self.derive_remote_tags(name, page).await;
+        }
         let path = layout::tags(name);
         trail.listing(&path);
         let tags = self.listings.directories(&*self.driver, &path).await?;
@@ -74,6 +78,38 @@ impl Registry {
             }
         }
         if !seen_any && !self.has_manifests(name, trail).await? {
+            return Err(Error::NameUnknown { name: name.clone() });
+        }
+        Ok(names)
+    }
+
+    /// The same where each read is a request. There, nothing shows a directory but what is in it, so
+    /// the names are read page by page and not their links.
+    async fn derive_remote_tags(&self, name: &RepositoryName, page: Page<'_>) -> Result<Names> {
+        let path = layout::tags(name);
+        let mut names = Names::default();
+        let mut last = page.last.map(str::to_owned);
+        loop {
+            // One more than is asked for says whether there are more.
+            let wanted = page.limit.map_or(REMOTE_PAGE_ENTRIES, |l| l.saturating_add(1));
+            let entries = match self.driver.list_page(&path, last.as_deref(), wanted).await {
+                Ok(entries) => entries,
+                Err(StorageError::NotFound { .. }) => Vec::new(),
+                Err(error) => return Err(error.into()),
+            };
+            let is_last = entries.len() < wanted;
+            last = entries.last().map(|entry| entry.name.clone().into());
+            for entry in entries {
+                let is_tag = entry.kind == EntryKind::Directory && Tag::parse(&entry.name).is_ok();
+                if is_tag && !names.offer(page, entry.name) {
+                    return Ok(names);
+                }
+            }
+            if is_last {
+                break;
+            }
+        }
+        if names.names.is_empty() && !self.has_manifests(name, &mut Trail::none()).await? {
             return Err(Error::NameUnknown { name: name.clone() });
         }
         Ok(names)

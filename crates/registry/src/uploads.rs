@@ -225,7 +225,8 @@ impl Registry {
             }
             Some(hash)
         };
-        Ok(Sink::new(appender, hash, self.upload_budget.clone()))
+        let budget = self.upload_budget.clone();
+        Ok(Sink::new(appender, hash, budget, self.driver.file_bytes_max()))
     }
 
     /// The running digest that was saved beside the data.

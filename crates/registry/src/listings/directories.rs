@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use storage::watch::EntryChange;
-use storage::{EntryKind, Listing};
+use storage::{Entry, EntryKind, Listing};
 
 use crate::limits::LISTING_CHUNK_ENTRIES;
 
@@ -17,6 +17,8 @@ pub(crate) struct Directories {
     chunks: Vec<Arc<Vec<Directory>>>,
     entries: usize,
     name_bytes: usize,
+    /// There may be more behind them.
+    is_partial: bool,
 }
 
 /// One subdirectory.
@@ -60,7 +62,17 @@ fn next_edition() -> u64 {
 
 impl Directories {
     pub(super) fn new(listing: Listing) -> Self {
-        let directories = listing.entries.into_iter().filter(|e| e.kind == EntryKind::Directory);
+        Self::among(listing.entries, false)
+    }
+
+    /// Those of a page of at most `limit` entries.
+    pub(crate) fn of_page(entries: Vec<Entry>, limit: usize) -> Self {
+        let is_partial = entries.len() >= limit;
+        Self::among(entries, is_partial)
+    }
+
+    fn among(entries: Vec<Entry>, is_partial: bool) -> Self {
+        let directories = entries.into_iter().filter(|e| e.kind == EntryKind::Directory);
         let mut directories = directories.map(|e| Directory::new(e.name)).peekable();
         let (mut chunks, mut entries, mut name_bytes) = (Vec::new(), 0, 0);
         while directories.peek().is_some() {
@@ -69,7 +81,7 @@ impl Directories {
             name_bytes += chunk.iter().map(|d| d.name.len()).sum::<usize>();
             chunks.push(Arc::new(chunk));
         }
-        Self { edition: next_edition(), chunks, entries, name_bytes }
+        Self { edition: next_edition(), chunks, entries, name_bytes, is_partial }
     }
 
     /// Tells this listing from every other one that there was since the start.
@@ -80,6 +92,11 @@ impl Directories {
     /// How many there are.
     pub(crate) const fn len(&self) -> usize {
         self.entries
+    }
+
+    /// Whether there may be more behind them.
+    pub(crate) const fn is_partial(&self) -> bool {
+        self.is_partial
     }
 
     /// All subdirectories.
@@ -116,6 +133,7 @@ impl Directories {
             chunks: self.chunks.clone(),
             entries: self.entries,
             name_bytes: self.name_bytes,
+            is_partial: self.is_partial,
         };
         for change in changes {
             changed.change(change);
@@ -167,10 +185,8 @@ impl Directories {
 mod tests {
     use std::collections::BTreeSet;
 
-    use proptest::prelude::*;
-    use storage::Entry;
-
     use super::*;
+    use proptest::prelude::*;
 
     fn directories(names: &BTreeSet<String>) -> Directories {
         let entry = |name: &String| Entry { name: (**name).into(), kind: EntryKind::Directory };

@@ -19,6 +19,8 @@ pub(super) struct Sink {
     /// Covers what is in the file; `None` when that is to be read again at the end.
     hash: Option<HashState>,
     budget: Budget,
+    /// The largest file that the storage takes.
+    file_bytes_max: u64,
 }
 
 /// A body that is read up to a limit.
@@ -72,8 +74,9 @@ impl Sink {
         appender: Box<dyn Appender>,
         hash: Option<HashState>,
         budget: Budget,
+        file_bytes_max: u64,
     ) -> Self {
-        Self { appender, hash, budget }
+        Self { appender, hash, budget, file_bytes_max }
     }
 
     /// Bytes in the file.
@@ -109,6 +112,11 @@ impl Sink {
             && expected_bytes != actual_bytes
         {
             return (self, Err(Error::SizeInvalid { expected_bytes, actual_bytes }));
+        }
+        let announced_bytes = chunk.content_length.or(expected).unwrap_or(0);
+        if start.saturating_add(announced_bytes) > self.file_bytes_max {
+            let limit_bytes = self.file_bytes_max;
+            return (self, Err(BodyError::TooLarge { limit_bytes }.into()));
         }
         let before = self.hash.clone();
         let source = Source { body: chunk.body, received_bytes: 0, limit_bytes: expected };

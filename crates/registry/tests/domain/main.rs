@@ -8,6 +8,7 @@ mod manifests;
 mod purge;
 mod referrers;
 mod remembered;
+mod remote;
 mod support;
 mod tags;
 mod uploads;

@@ -1,0 +1,158 @@
+//! Over an object store: replicas that share nothing else.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use oci::{Algorithm, Digest, MediaType, Tag};
+use registry::{Error, Options, Page, Registry};
+use serde_json::json;
+
+use crate::support::{chunk, image, name, names, pull_blob, push, push_blob, push_image, sha256};
+
+/// Two replicas.
+async fn replicas() -> [Registry; 2] {
+    let (one, other) = objects::testing::replicas();
+    for objects in [&one, &other] {
+        objects.probe(false).await.unwrap();
+    }
+    [one, other].map(|objects| Registry::new(Arc::new(objects), Options::default()))
+}
+
+fn content(length: usize) -> Bytes {
+    (0..length).map(|at| (at % 253) as u8).collect()
+}
+
+#[tokio::test]
+async fn every_chunk_may_reach_another_replica() {
+    let replicas = replicas().await;
+    let repository = name("a/b");
+    for (algorithm, sizes) in [
+        (Algorithm::Sha256, [100, 0, 7_000_000, 12_000_000, 1]),
+        // The canonical digest alone is computed along the way: all of it is read again.
+        (Algorithm::Sha512, [6_000_000, 10, 5_000_000, 3, 6_000_000]),
+    ] {
+        let whole = content(sizes.iter().sum());
+        let digest = Digest::of(algorithm, &whole);
+        let upload = replicas[0].start_upload(&repository, None).await.unwrap();
+        let mut offset = 0;
+        for (turn, size) in sizes.into_iter().enumerate() {
+            let piece = whole.slice(offset..offset + size);
+            let replica = &replicas[(turn + 1) % 2];
+            let status =
+                replica.append_upload(&repository, &upload.id, chunk(piece)).await.unwrap();
+            offset += size;
+            assert_eq!(status.size_bytes, offset as u64);
+            let status = replicas[turn % 2].upload_status(&repository, &upload.id).await.unwrap();
+            assert_eq!(status.size_bytes, offset as u64);
+        }
+        replicas[0].commit_upload(&repository, &upload.id, &digest, chunk("")).await.unwrap();
+        assert!(pull_blob(&replicas[1], "a/b", &digest).await == whole);
+        let gone = replicas[1].upload_status(&repository, &upload.id).await;
+        assert!(matches!(gone, Err(Error::UploadUnknown { .. })), "{gone:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_digest_leaves_nothing() {
+    let [registry, _] = replicas().await;
+    let (right, wrong) = (content(12_000_000), sha256(b"something else"));
+    let error = registry.put_blob(&name("a"), &wrong, chunk(right.clone())).await.unwrap_err();
+    assert!(matches!(error, Error::DigestMismatch { .. }), "{error}");
+    assert!(registry.open_blob(&name("a"), &wrong).await.is_err());
+    assert!(
+        registry
+            .driver()
+            .list(&storage::StoragePath::root())
+            .await
+            .is_ok_and(|l| l.entries.is_empty())
+    );
+    push_blob(&registry, "a", &right).await;
+}
+
+#[tokio::test]
+async fn more_than_the_store_takes_is_refused_at_the_start() {
+    let [registry, _] = replicas().await;
+    let mut announced = chunk("x");
+    announced.content_length = Some(10 << 40);
+    let error = registry.put_blob(&name("a"), &sha256(b"x"), announced).await.unwrap_err();
+    assert!(error.to_string().contains("5497558138880"), "{error}");
+}
+
+#[tokio::test]
+async fn repositories_are_listed_page_by_page() {
+    let [registry, other] = replicas().await;
+    for repository in ["a-b", "a/b/c", "a", "a/b-c", "b", "a.b/c", "c/1", "c/2", "c/3"] {
+        push_image(&registry, repository, "v1").await;
+    }
+    push_blob(&registry, "blobs/only", b"x").await;
+    let all = ["a", "a/b/c", "a/b-c", "a-b", "a.b/c", "b", "c/1", "c/2", "c/3"];
+    let list = async |limit, last| other.list_repositories(Page { limit, last }).await.unwrap();
+    assert_eq!(list(None, None).await, names(&all, false));
+    for from in 0..all.len() {
+        for limit in 1..=all.len() {
+            let last = from.checked_sub(1).map(|i| all[i]);
+            let end = (from + limit).min(all.len());
+            let expected = names(&all[from..end], end < all.len());
+            assert_eq!(list(Some(limit), last).await, expected, "{limit} after {last:?}");
+        }
+    }
+    assert_eq!(list(None, Some("a/b")).await, names(&all[1..], false));
+    assert_eq!(list(None, Some("a/b/zz")).await, names(&all[2..], false));
+    assert_eq!(list(None, Some("~")).await, names(&[], false));
+}
+
+#[tokio::test]
+async fn tags_are_listed_page_by_page_and_right_at_once() {
+    let [registry, other] = replicas().await;
+    let all = ["v1", "v1-a", "v1.0", "v1.0-rc", "v1.0.1", "v10", "v2"];
+    let config = push_blob(&registry, "r", b"{}").await;
+    for tag in all {
+        let content = image(&config, json!({"annotations": {"tag": tag}}));
+        push(&registry, "r", tag, MediaType::OciManifest, &content).await.unwrap();
+    }
+    let repository = name("r");
+    let list =
+        async |limit, last| other.list_tags(&repository, Page { limit, last }).await.unwrap();
+    assert_eq!(list(None, None).await, names(&all, false));
+    for from in 0..all.len() {
+        for limit in 1..=all.len() {
+            let last = from.checked_sub(1).map(|i| all[i]);
+            let end = (from + limit).min(all.len());
+            let expected = names(&all[from..end], end < all.len());
+            assert_eq!(list(Some(limit), last).await, expected, "{limit} after {last:?}");
+        }
+    }
+    registry.delete_tag(&repository, &Tag::parse("v1").unwrap()).await.unwrap();
+    assert_eq!(list(Some(1), None).await, names(&["v1-a"], true));
+    let nobody = registry.list_tags(&name("nobody"), Page::default()).await;
+    assert!(matches!(nobody, Err(Error::NameUnknown { .. })), "{nobody:?}");
+}
+
+#[tokio::test]
+async fn referrers_are_those_of_this_moment() {
+    let [registry, other] = replicas().await;
+    let subject = push_image(&registry, "r", "v1").await;
+    let config = push_blob(&registry, "r", b"{}").await;
+    let mut digests = Vec::new();
+    for number in 0..40 {
+        let subject = json!({
+            "mediaType": MediaType::OciManifest.as_str(), "digest": subject.to_string(), "size": 2,
+        });
+        let more = json!({"subject": subject, "annotations": {"number": number.to_string()}});
+        let content = image(&config, more);
+        let digest = sha256(&content).to_string();
+        push(&registry, "r", &digest, MediaType::OciManifest, &content).await.unwrap();
+        digests.push(sha256(&content));
+    }
+    digests.sort();
+    let repository = name("r");
+    let list = async |registry: &Registry| -> Vec<Digest> {
+        let found = registry.list_referrers(&repository, &subject, None, Page::default()).await;
+        found.unwrap().manifests.iter().map(|manifest| manifest.digest).collect()
+    };
+    assert_eq!(list(&other).await, digests);
+    let gone = digests.remove(7);
+    registry.delete_manifest(&repository, &gone).await.unwrap();
+    assert_eq!(list(&other).await, digests);
+    assert_eq!(list(&registry).await, digests);
+}
