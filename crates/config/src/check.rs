@@ -56,7 +56,7 @@ pub(crate) fn is_url(text: &str) -> bool {
     text.contains("://")
 }
 
-/// Compiles a regular expression of the validation section.
+/// Compiles a regular expression.
 pub(crate) fn compile(text: &str) -> Result<Regex, String> {
     RegexBuilder::new(text).size_limit(limits::REGEX_SIZE_BYTES_MAX).build().map_err(|error| {
         let line = error.to_string();

@@ -42,6 +42,7 @@ fn status_of(path: &str) -> &'static str {
     let top = path.split('.').next().unwrap_or_default();
     match top {
         "compatibility" | "reporting" => "no effect",
+        _ if matches!(path, "storage.s3.loglevel" | "storage.s3aws.loglevel") => "no effect",
         _ if unsupported::is_unbuilt(path) => "refused",
         _ => "built",
     }

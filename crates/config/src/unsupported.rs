@@ -46,12 +46,15 @@ enum When {
     Is(&'static str),
     /// The list has an entry that isn't disabled.
     EnabledEntry,
+    /// It has one with another name than these.
+    EnabledEntryBut(&'static [&'static str]),
 }
 
-const DRIVER: &str = "this storage driver is not built yet; use `filesystem`";
 const REMOVED: &str = "this storage driver was removed in Distribution 3 and will not be built; move the data to `filesystem` or to an S3-compatible store";
 const MIDDLEWARE: &str =
-    "middlewares are not built yet; leave the entry out or set `disabled: true`";
+    "this middleware is not built; leave the entry out or set `disabled: true`";
+const SIGNATURE: &str =
+    "signature version 2 is not built, and every store of today takes version 4; leave it out";
 const REDIS: &str =
     "Redis is not built yet; leave it out and use `storage.cache.blobdescriptor: inmemory`";
 
@@ -60,13 +63,11 @@ const REDIS: &str =
 const REFUSED: &[(&str, &str, When, &str)] = &[
     ("middleware.registry", "middleware.registry", When::EnabledEntry, MIDDLEWARE),
     ("middleware.repository", "middleware.repository", When::EnabledEntry, MIDDLEWARE),
-    ("middleware.storage", "middleware.storage", When::EnabledEntry, MIDDLEWARE),
+    ("middleware.storage", "middleware.storage", When::EnabledEntryBut(&["redirect", "rewrite"]), MIDDLEWARE),
+    ("storage.s3.v4auth", "storage.s3.v4auth", When::Is("false"), SIGNATURE),
+    ("storage.s3aws.v4auth", "storage.s3aws.v4auth", When::Is("false"), SIGNATURE),
     ("redis", "redis.addrs", When::Set, REDIS),
     ("storage.cache.blobdescriptor", "storage.cache.blobdescriptor", When::Is("redis"), REDIS),
-    ("storage.s3", "storage.s3", When::Written, DRIVER),
-    ("storage.s3aws", "storage.s3aws", When::Written, DRIVER),
-    ("storage.azure", "storage.azure", When::Written, DRIVER),
-    ("storage.gcs", "storage.gcs", When::Written, DRIVER),
     ("storage.swift", "storage.swift", When::Written, REMOVED),
     ("storage.oss", "storage.oss", When::Written, REMOVED),
     ("proxy", "proxy.remoteurl", When::Set, "the pull-through cache is not built yet; leave `proxy` out"),
@@ -90,14 +91,29 @@ pub(crate) fn find(tree: &Tree) -> Vec<Unsupported> {
         .collect()
 }
 
+/// Options of the middleware of this name alone.
+#[cfg(test)]
+const CLOUDFRONT: &[&str] = &[
+    "privatekey",
+    "keypairid",
+    "duration",
+    "ipfilteredby",
+    "awsregion",
+    "updatefrequency",
+    "iprangesurl",
+];
+
 /// Whether a key belongs to a feature that isn't built, for the documentation.
 #[cfg(test)]
 pub(crate) fn is_unbuilt(path: &str) -> bool {
-    REFUSED.iter().any(|(feature, _, when, _)| {
-        let rest = path.strip_prefix(feature);
-        !matches!(when, When::Is(_))
-            && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
-    })
+    let of_cloudfront =
+        path.strip_prefix("middleware.storage[].options.").is_some_and(|o| CLOUDFRONT.contains(&o));
+    of_cloudfront
+        || REFUSED.iter().any(|(feature, _, when, _)| {
+            let rest = path.strip_prefix(feature);
+            !matches!(when, When::Is(_) | When::EnabledEntryBut(_))
+                && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        })
 }
 
 /// The keys of the table, for the test that each exists in the schema.
@@ -119,8 +135,16 @@ fn applies(node: &Node, when: When) -> Option<&Node> {
         .then_some(node),
         When::True => (scalar::boolean(text) == Some(true)).then_some(node),
         When::Is(word) => (text == word).then_some(node),
-        When::EnabledEntry => node.items().iter().find(|item| {
-            item.get("disabled").and_then(Node::as_text).and_then(scalar::boolean) != Some(true)
+        When::EnabledEntry => enabled_entries(node).next(),
+        When::EnabledEntryBut(names) => enabled_entries(node).find(|item| {
+            let name = item.get("name").and_then(Node::as_text).unwrap_or_default();
+            !names.contains(&name)
         }),
     }
+}
+
+fn enabled_entries(node: &Node) -> impl Iterator<Item = &Node> {
+    node.items().iter().filter(|item| {
+        item.get("disabled").and_then(Node::as_text).and_then(scalar::boolean) != Some(true)
+    })
 }

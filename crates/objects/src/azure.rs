@@ -59,7 +59,7 @@ impl Objects {
     /// # Errors
     /// [`OpenError`] when the options can't be used.
     pub fn azure(options: AzureOptions, open: OpenOptions) -> Result<Self, OpenError> {
-        let guard = Arc::new(Guard::new());
+        let guard = Arc::new(Guard::new(open.transport.requests_at_once));
         let builder = match &options.credentials {
             AzureCredentials::SharedKey(key) => MicrosoftAzureBuilder::new().with_access_key(key),
             AzureCredentials::ClientSecret { client_id, tenant_id, secret } => {

@@ -61,7 +61,7 @@ impl Objects {
     /// # Errors
     /// [`OpenError`] when the options can't be used.
     pub fn gcs(options: GcsOptions, open: OpenOptions) -> Result<Self, OpenError> {
-        let guard = Arc::new(Guard::new());
+        let guard = Arc::new(Guard::new(open.transport.requests_at_once));
         let builder = match &options.credentials {
             GcsCredentials::KeyFile(path) => {
                 GoogleCloudStorageBuilder::new().with_service_account_path(path)

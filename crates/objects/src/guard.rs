@@ -16,6 +16,7 @@ use object_store::client::{
     HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse,
     HttpResponseBody, HttpService, ReqwestConnector,
 };
+use tokio::sync::Semaphore;
 use tracing::{info, warn};
 
 use crate::failure::StoreFailure;
@@ -31,6 +32,8 @@ pub(crate) struct Guard {
     requests: AtomicU64,
     failures: AtomicU64,
     refused: AtomicU64,
+    /// How many requests may wait for an answer.
+    room: Option<Semaphore>,
 }
 
 #[derive(Debug)]
@@ -64,7 +67,8 @@ enum Outcome {
 }
 
 impl Guard {
-    pub(crate) fn new() -> Self {
+    /// Lets `at_once` requests wait for an answer at a time, or any number.
+    pub(crate) fn new(at_once: Option<usize>) -> Self {
         let state = State {
             failures_in_a_row: 0,
             left_alone: None,
@@ -76,6 +80,7 @@ impl Guard {
             requests: AtomicU64::new(0),
             failures: AtomicU64::new(0),
             refused: AtomicU64::new(0),
+            room: at_once.map(|at_once| Semaphore::new(at_once.min(Semaphore::MAX_PERMITS))),
         }
     }
 
@@ -192,6 +197,10 @@ impl HttpService for GuardedService {
         let attempt = self.guard.admit(Instant::now());
         // Not repeated: the caller shall hear at once that there is no use in waiting.
         let attempt = attempt.map_err(|refused| HttpError::new(HttpErrorKind::Unknown, refused))?;
+        let _room = match &self.guard.room {
+            Some(room) => room.acquire().await.ok(),
+            None => None,
+        };
         let method = request.method().clone();
         let answer = match self.inner.execute(request).await {
             Ok(answer) => answer,
@@ -327,7 +336,7 @@ mod tests {
 
     #[test]
     fn a_store_that_fails_is_left_alone_and_tried_by_one() {
-        let guard = Arc::new(Guard::new());
+        let guard = Arc::new(Guard::new(None));
         let mut now = Instant::now();
         for _ in 0..FAILURES_UNTIL_OPEN {
             assert!(attempt(&guard, now, Outcome::Failure).is_some());
@@ -348,7 +357,7 @@ mod tests {
 
     #[test]
     fn repetitions_are_paid_by_successes() {
-        let guard = Arc::new(Guard::new());
+        let guard = Arc::new(Guard::new(None));
         let now = Instant::now();
         let mut repeated = 0;
         for _ in 0..1000 {

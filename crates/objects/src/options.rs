@@ -34,6 +34,8 @@ pub struct Transport {
     pub retries: usize,
     /// The pause before the first repetition.
     pub retry_pause: Duration,
+    /// How many requests wait for an answer at a time; any number when unset.
+    pub requests_at_once: Option<usize>,
 }
 
 impl Default for Transport {
@@ -43,6 +45,7 @@ impl Default for Transport {
             skips_verification: false,
             retries: RETRIES,
             retry_pause: RETRY_PAUSE_MIN,
+            requests_at_once: None,
         }
     }
 }

@@ -69,7 +69,7 @@ impl Objects {
     /// # Errors
     /// [`OpenError`] when the options can't be used.
     pub fn s3(options: S3Options, open: OpenOptions) -> Result<Self, OpenError> {
-        let guard = Arc::new(Guard::new());
+        let guard = Arc::new(Guard::new(open.transport.requests_at_once));
         let base = builder(&options, &open.transport, &guard)?;
         let url = options.endpoint.url(&options.bucket);
         let store = build(base.clone(), &options.endpoint, &url)?;

@@ -93,5 +93,5 @@ fn driver(store: &Arc<InMemory>) -> Objects {
         redirects: false,
         transport: Transport::default(),
     };
-    Objects::assemble(parts, &open, Arc::new(Guard::new()))
+    Objects::assemble(parts, &open, Arc::new(Guard::new(None)))
 }

@@ -11,6 +11,7 @@ use crate::limits::{self, REMOTE_READS_AT_ONCE};
 use crate::listings::Listings;
 use crate::manifests::ManifestCache;
 use crate::policy::Validation;
+use crate::redirects::Redirects;
 use crate::referrers::ReferrersIndexes;
 use crate::uploads::{Budget, HashStates};
 use crate::{Result, layout};
@@ -24,6 +25,8 @@ pub struct Options {
     pub tag_lookup_concurrency: usize,
     /// How many manifests are kept in memory; 0 keeps none.
     pub manifest_cache_entries: usize,
+    /// Where clients are sent for blobs.
+    pub redirects: Redirects,
 }
 
 impl Default for Options {
@@ -32,6 +35,7 @@ impl Default for Options {
             validation: Validation::default(),
             tag_lookup_concurrency: limits::TAG_LOOKUP_CONCURRENCY,
             manifest_cache_entries: limits::MANIFEST_CACHE_ENTRIES,
+            redirects: Redirects::default(),
         }
     }
 }

@@ -25,6 +25,7 @@ mod storage;
 pub(crate) use format::Format;
 pub(crate) use http::InFlight;
 pub(crate) use process::as_json as process_as_json;
+pub use scraped::StoreHealth;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ByReason {
@@ -121,6 +122,11 @@ impl Metrics {
         expiry: impl Fn() -> Option<SystemTime> + Send + Sync + 'static,
     ) {
         self.registry.register_collector(Box::new(scraped::Certificate::new(expiry)));
+    }
+
+    /// Shows how an object store does: `health` is asked at every scrape.
+    pub fn watch_store(&mut self, health: impl Fn() -> StoreHealth + Send + Sync + 'static) {
+        self.registry.register_collector(Box::new(scraped::Store::new(health)));
     }
 
     /// Shows what a registry and the health checks have to say.

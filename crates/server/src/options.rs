@@ -2,10 +2,12 @@
 //! configuration file.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use http::HeaderMap;
 use ipnet::IpNet;
+use regex::Regex;
 
 use crate::limits;
 use crate::rate_limit::RateLimit;
@@ -68,9 +70,29 @@ pub struct ServerOptions {
     pub rate_limit: Option<RateLimit>,
     /// `http.trustedproxies`: who is believed when they say where a request comes from.
     pub trusted_proxies: Vec<IpNet>,
+    /// `storage.redirect.except`: who gets blobs from here though others are sent elsewhere.
+    pub not_redirected: NotRedirected,
     /// `http.draintimeout`: how long requests in flight may go on after a shutdown was asked for.
     /// Zero closes every connection at once.
     pub drain_timeout: Duration,
+}
+
+/// Clients that can't reach the store, or don't follow redirects.
+#[derive(Debug, Clone, Default)]
+pub struct NotRedirected {
+    /// Their addresses.
+    pub networks: Vec<IpNet>,
+    /// What their `User-Agent` matches.
+    pub user_agents: Vec<Regex>,
+}
+
+impl NotRedirected {
+    /// Whether this client is one of them.
+    pub(crate) fn includes(&self, address: Option<IpAddr>, user_agent: Option<&str>) -> bool {
+        let address = address.map(|address| address.to_canonical());
+        self.networks.iter().any(|net| address.is_some_and(|address| net.contains(&address)))
+            || self.user_agents.iter().any(|agent| agent.is_match(user_agent.unwrap_or_default()))
+    }
 }
 
 impl Default for ServerOptions {
@@ -98,6 +120,7 @@ impl Default for ServerOptions {
             manifest_size_bytes_max: limits::MANIFEST_SIZE_BYTES_MAX,
             rate_limit: None,
             trusted_proxies: Vec::new(),
+            not_redirected: NotRedirected::default(),
             drain_timeout: Duration::ZERO,
         }
     }

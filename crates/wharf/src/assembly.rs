@@ -5,9 +5,11 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use config::Config;
 use notify::Notifier;
+use objects::Objects;
 use registry::Registry;
-use server::{AccessLog, App, Metrics};
+use server::{AccessLog, App, Metrics, StoreHealth};
 
+use crate::storage_driver::Opened;
 use crate::{authentication, descriptors, encryption, notifications, options, storage_driver};
 
 /// What runs and what others need to know of.
@@ -24,11 +26,11 @@ pub(crate) struct Parts {
 ///
 /// # Errors
 /// When something can't be used, with its key and the reason.
-pub(crate) fn assemble(config: &Config, is_traced: bool) -> anyhow::Result<Parts> {
+pub(crate) async fn assemble(config: &Config, is_traced: bool) -> anyhow::Result<Parts> {
     let tls = encryption::load(config)?;
-    let driver = storage_driver::open(&config.storage)?;
+    let Opened { driver, objects } = storage_driver::open(&config.storage).await?;
     let notifier = notifications::open(config)?;
-    let metrics = metrics(config, notifier.as_deref(), tls.as_ref());
+    let metrics = metrics(config, notifier.as_deref(), tls.as_ref(), objects);
     let driver = storage_driver::observed(driver, metrics.as_ref(), is_traced);
     let registry = Arc::new(Registry::new(driver, options::registry(config)));
     let mut options = options::server(config)?;
@@ -55,11 +57,19 @@ fn metrics(
     config: &Config,
     notifier: Option<&Notifier>,
     tls: Option<&Arc<tls::Server>>,
+    objects: Option<Arc<Objects>>,
 ) -> Option<Metrics> {
     config.http.debug.as_ref().and(config.http.prometheus_path.as_ref())?;
     let mut metrics = Metrics::new();
     if let Some(tls) = tls.cloned() {
         metrics.watch_certificate(move || tls.expires());
+    }
+    if let Some(objects) = objects {
+        metrics.watch_store(move || {
+            let objects::StoreHealth { requests, failures, refused, is_left_alone } =
+                objects.health();
+            StoreHealth { requests, failures, refused, is_left_alone }
+        });
     }
     if let Some(notifier) = notifier {
         metrics.register(|registry| notifier.register_metrics(registry));

@@ -5,8 +5,8 @@ use std::num::NonZeroU32;
 use anyhow::Context as _;
 use config::{Config, DescriptorCache};
 use http::{HeaderMap, HeaderName, HeaderValue};
-use registry::{IndexPlatforms, MissingReferences, UrlRules, Validation};
-use server::{HostUrl, PathPrefix, RateLimit, RateLimitBy, Secret, ServerOptions};
+use registry::{IndexPlatforms, MissingReferences, RedirectRule, Redirects, UrlRules, Validation};
+use server::{HostUrl, NotRedirected, PathPrefix, RateLimit, RateLimitBy, Secret, ServerOptions};
 
 /// How the domain behaves.
 pub(crate) fn registry(config: &Config) -> registry::Options {
@@ -25,7 +25,29 @@ pub(crate) fn registry(config: &Config) -> registry::Options {
             (Some(_), 0) => usize::MAX,
             (Some(DescriptorCache::InMemory | DescriptorCache::Redis), entries) => entries,
         },
+        redirects: redirects(config),
     }
+}
+
+/// Distribution's storage middlewares, in their order. Those that are not built were refused.
+fn redirects(config: &Config) -> Redirects {
+    let entries = config.middleware.storage.iter().filter(|entry| !entry.disabled);
+    let rules = entries.filter_map(|entry| {
+        let option = |name: &str| {
+            let found = entry.options.iter().find(|(key, _)| key == name);
+            found.map(|(_, value)| value.reveal().to_owned()).filter(|value| !value.is_empty())
+        };
+        match entry.name.as_str() {
+            "redirect" => option("baseurl").map(RedirectRule::Base),
+            "rewrite" => Some(RedirectRule::Rewrite {
+                scheme: option("scheme"),
+                host: option("host"),
+                trim_path_prefix: option("trimpathprefix"),
+            }),
+            _ => None,
+        }
+    });
+    Redirects { by_storage: !config.storage.redirect_disabled, rules: rules.collect() }
 }
 
 fn validation(config: &Config) -> Validation {
@@ -86,6 +108,10 @@ pub(crate) fn server(config: &Config) -> anyhow::Result<ServerOptions> {
         manifest_size_bytes_max: limits.manifest_size_bytes,
         rate_limit: http.rate_limit.as_ref().and_then(rate_limit),
         trusted_proxies: http.trusted_proxies.clone(),
+        not_redirected: NotRedirected {
+            networks: config.storage.redirect_except_networks.clone(),
+            user_agents: config.storage.redirect_except_user_agents.clone(),
+        },
         drain_timeout: http.drain_timeout,
     })
 }

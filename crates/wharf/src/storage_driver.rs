@@ -4,15 +4,45 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use config::Driver;
+use objects::Objects;
 use storage::filesystem::{Filesystem, FilesystemOptions};
 use storage::memory::Memory;
 
-/// Opens the configured driver.
+mod object_store;
+
+/// A driver, and the same one as an object store if it is one.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    /// The driver.
+    pub(crate) driver: Arc<dyn storage::Driver>,
+    /// Who knows how the store does.
+    pub(crate) objects: Option<Arc<Objects>>,
+}
+
+impl Opened {
+    fn local(driver: impl storage::Driver) -> Self {
+        Self { driver: Arc::new(driver), objects: None }
+    }
+}
+
+/// Opens the configured driver, and finds out what an object store can do.
 ///
 /// # Errors
-/// When its root can't be used, with the reason; and for a driver that is not built, which
-/// `Config::unsupported` should have named before.
-pub(crate) fn open(storage: &config::Storage) -> anyhow::Result<Arc<dyn storage::Driver>> {
+/// When it can't be used as it is configured, with the reason; and for a driver that is not built,
+/// which `Config::unsupported` should have named before.
+pub(crate) async fn open(storage: &config::Storage) -> anyhow::Result<Opened> {
+    let objects = match &storage.driver {
+        Driver::S3(s3) => object_store::s3(storage, s3)?,
+        Driver::Azure(azure) => object_store::azure(storage, azure)?,
+        Driver::Gcs(gcs) => object_store::gcs(storage, gcs)?,
+        _ => return open_local(storage),
+    };
+    object_store::probe(&objects, storage.driver.name(), storage.read_only).await?;
+    let objects = Arc::new(objects);
+    Ok(Opened { driver: objects.clone(), objects: Some(objects) })
+}
+
+fn open_local(storage: &config::Storage) -> anyhow::Result<Opened> {
     match &storage.driver {
         Driver::Filesystem(filesystem) => {
             let root = &filesystem.root_directory;
@@ -24,9 +54,9 @@ pub(crate) fn open(storage: &config::Storage) -> anyhow::Result<Arc<dyn storage:
             let opened = Filesystem::open(options).with_context(|| {
                 format!("storage.filesystem.rootdirectory {} can't be used", root.display())
             })?;
-            Ok(Arc::new(opened))
+            Ok(Opened::local(opened))
         }
-        Driver::InMemory => Ok(Arc::new(Memory::new())),
+        Driver::InMemory => Ok(Opened::local(Memory::new())),
         other => anyhow::bail!("storage driver {} is not built yet", other.name()),
     }
 }

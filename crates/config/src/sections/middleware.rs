@@ -9,7 +9,7 @@ use crate::{
 pub(crate) static SECTION: Section = Section::new(&[
     schema::list("registry", &OTHER, "Around the registry; none exist."),
     schema::list("repository", &OTHER, "Around each repository; none exist."),
-    schema::list("storage", &STORAGE, "Around the driver: `cloudfront`, `redirect`, `rewrite`."),
+    schema::list("storage", &STORAGE, "Around the driver: `redirect`, `rewrite`."),
 ]);
 
 static OTHER: Section = Section::new(&[
@@ -19,13 +19,13 @@ static OTHER: Section = Section::new(&[
 ]);
 
 static STORAGE: Section = Section::new(&[
-    schema::text("name", "`cloudfront`, `redirect` or `rewrite`."),
+    schema::text("name", "`redirect` or `rewrite`; `cloudfront` is refused."),
     schema::boolean("disabled", "Turns it off.").default("false"),
     schema::optional("options", &OPTIONS, "Its options."),
 ]);
 
 static OPTIONS: Section = Section::new(&[
-    schema::text("baseurl", "`cloudfront`, `redirect`: where downloads are redirected to."),
+    schema::text("baseurl", "`redirect`: where downloads are redirected to."),
     schema::text("privatekey", "`cloudfront`: PEM file with the signing key."),
     schema::text("keypairid", "`cloudfront`: id of the signing key."),
     schema::duration("duration", "`cloudfront`: how long a signed URL is good.").default("20m"),

@@ -8,7 +8,11 @@ pub mod s3;
 
 use std::time::Duration;
 
+use ipnet::IpNet;
+use regex::Regex;
+
 use crate::{
+    check,
     reader::Reader,
     schema::{self, Bare, Section},
 };
@@ -75,11 +79,24 @@ static DELETE: Section = Section::new(&[schema::boolean(
 .default("false")])
 .bare(Bare::Enabled);
 
-static REDIRECT: Section = Section::new(&[schema::boolean(
-    "disable",
-    "Serves the bytes instead of redirecting to the store.",
-)
-.default("false")]);
+static REDIRECT: Section = Section::new(&[
+    schema::boolean("disable", "Serves the bytes instead of redirecting to the store.")
+        .default("false"),
+    schema::section("except", &EXCEPT, "Clients that get the bytes all the same."),
+]);
+
+static EXCEPT: Section = Section::new(&[
+    schema::checked_texts(
+        "networks",
+        check::network,
+        "Addresses and networks (`10.0.0.0/8`) of clients that can't reach the store. Not in Distribution.",
+    ),
+    schema::checked_texts(
+        "useragents",
+        check::regular_expression,
+        "Regular expressions for the `User-Agent` of clients that don't follow redirects. Not in Distribution.",
+    ),
+]);
 
 static TAG: Section = Section::new(&[schema::count(
     "concurrencylimit",
@@ -104,6 +121,10 @@ pub struct Storage {
     pub delete_enabled: bool,
     /// `redirect.disable`.
     pub redirect_disabled: bool,
+    /// `redirect.except.networks`.
+    pub redirect_except_networks: Vec<IpNet>,
+    /// `redirect.except.useragents`.
+    pub redirect_except_user_agents: Vec<Regex>,
     /// `tag.concurrencylimit`; 0 is the number of CPUs.
     pub tag_concurrency_limit: u64,
 }
@@ -165,6 +186,9 @@ pub(crate) fn read(storage: Reader<'_>) -> Storage {
     let maintenance = storage.section("maintenance");
     let purging = maintenance.section("uploadpurging");
     let cache = storage.section("cache");
+    let redirect = storage.section("redirect");
+    let except = redirect.section("except");
+    let (networks, agents) = (except.texts("networks"), except.texts("useragents"));
     Storage {
         driver: read_driver(storage),
         upload_purging: UploadPurging {
@@ -181,7 +205,9 @@ pub(crate) fn read(storage: Reader<'_>) -> Storage {
         },
         descriptor_cache_size: cache.count("blobdescriptorsize"),
         delete_enabled: storage.section("delete").boolean("enabled"),
-        redirect_disabled: storage.section("redirect").boolean("disable"),
+        redirect_disabled: redirect.boolean("disable"),
+        redirect_except_networks: networks.iter().filter_map(|n| check::parse_network(n)).collect(),
+        redirect_except_user_agents: agents.iter().filter_map(|a| check::compile(a).ok()).collect(),
         tag_concurrency_limit: storage.section("tag").count("concurrencylimit"),
     }
 }

@@ -124,7 +124,7 @@ fn sample(path: &str, key: &Key) -> String {
         _ if path.ends_with("ciphersuites") => "[TLS_AES_128_GCM_SHA256]",
         _ if path.ends_with("signingalgorithms") => "[ES256]",
         "auth.htpasswd.anonymous" => "[pull]",
-        "http.trustedproxies" => "[10.0.0.0/8]",
+        "http.trustedproxies" | "storage.redirect.except.networks" => "[10.0.0.0/8]",
         _ => "",
     };
     if !known.is_empty() {

@@ -7,6 +7,7 @@ use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderValue};
 use oci::{Digest, RepositoryName};
 use storage::Object;
+use tracing::warn;
 
 use super::multipart;
 use crate::error::ApiError;
@@ -63,6 +64,9 @@ pub(super) async fn get(
     name: &RepositoryName,
     digest: &Digest,
 ) -> Result<Response, ApiError> {
+    if let Some(response) = redirected(call, name, digest).await? {
+        return Ok(response);
+    }
     let blob = call.app.registry.open_blob(name, digest).await?;
     let digest = digest.to_string();
     let size_bytes = blob.object.size_bytes();
@@ -84,6 +88,42 @@ pub(super) async fn get(
         response.headers_mut().insert(header::CONTENT_TYPE, multipart);
     }
     Ok(response)
+}
+
+/// The answer that sends the client to where the bytes are, if it is to be sent there. The URL is
+/// good for some minutes, so that the answer must not be kept as one with the bytes may.
+async fn redirected(
+    call: &Call,
+    name: &RepositoryName,
+    digest: &Digest,
+) -> Result<Option<Response>, ApiError> {
+    let registry = &call.app.registry;
+    let user_agent = || call.header(&header::USER_AGENT);
+    if !registry.redirects()
+        || call.app.options.not_redirected.includes(call.client_ip(), user_agent())
+    {
+        return Ok(None);
+    }
+    let stat = registry.stat_blob(name, digest).await?;
+    let url = match registry.blob_redirect(&stat.digest).await {
+        Ok(Some(url)) => url,
+        Ok(None) => return Ok(None),
+        Err(error) => {
+            warn!(repository = %name, %digest, %error, "the client can't be sent to the store: the blob is served from here");
+            return Ok(None);
+        }
+    };
+    let digest = digest.to_string();
+    events::blob_pulled(call, name, &digest, stat.size_bytes);
+    if conditional::none_match_fails(call.headers(), &digest) {
+        return Ok(Some(not_modified(&digest)));
+    }
+    let mut response = response::empty(StatusCode::TEMPORARY_REDIRECT);
+    let headers = response.headers_mut();
+    headers.insert(header::LOCATION, headers::value(&url));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(headers::CONTENT_DIGEST, headers::value(&digest));
+    Ok(Some(response))
 }
 
 fn requested(call: &Call, digest: &str, size_bytes: u64) -> Requested {

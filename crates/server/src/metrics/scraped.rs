@@ -111,3 +111,59 @@ impl Collector for Certificate {
         gauge(seconds).encode(descriptor)
     }
 }
+
+/// How an object store does.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StoreHealth {
+    /// Requests to it since the start, repetitions among them.
+    pub requests: u64,
+    /// Those that failed: no connection, no answer in time, 5xx and 429.
+    pub failures: u64,
+    /// Those that were not made, since it had failed again and again.
+    pub refused: u64,
+    /// Whether it is left alone at this moment.
+    pub is_left_alone: bool,
+}
+
+/// Shows a [`StoreHealth`].
+pub(super) struct Store {
+    health: Box<dyn Fn() -> StoreHealth + Send + Sync>,
+}
+
+impl Store {
+    pub(super) fn new(health: impl Fn() -> StoreHealth + Send + Sync + 'static) -> Self {
+        Self { health: Box::new(health) }
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").finish_non_exhaustive()
+    }
+}
+
+impl Collector for Store {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let health = (self.health)();
+        for (name, help, value) in [
+            ("requests", "Requests to the object store, repetitions included", health.requests),
+            ("failures", "Requests to the object store that failed", health.failures),
+            (
+                "refused",
+                "Requests to the object store that were not made, since it was left alone",
+                health.refused,
+            ),
+        ] {
+            let name = format!("wharf_store_{name}");
+            let descriptor = encoder.encode_descriptor(&name, help, None, MetricType::Counter)?;
+            ConstCounter::new(value).encode(descriptor)?;
+        }
+        let descriptor = encoder.encode_descriptor(
+            "wharf_store_left_alone",
+            "1 while the object store is left alone because it failed again and again, otherwise 0.",
+            None,
+            MetricType::Gauge,
+        )?;
+        ConstGauge::new(i64::from(health.is_left_alone)).encode(descriptor)
+    }
+}

@@ -77,7 +77,7 @@ async fn serve_until_told(
         warn!("{warning}");
     }
     let shutdown = shutdown::requested().context("signals can't be received")?;
-    let parts = assembly::assemble(config, is_traced)?;
+    let parts = assembly::assemble(config, is_traced).await?;
     let listener = listening::listener(config, parts.tls.clone()).await?;
     let stop = CancellationToken::new();
     let background = background::start(config, &parts, &stop).await?;

@@ -37,8 +37,10 @@ pub(crate) static SECTION: Section = Section::new(&[
     schema::text("region", "Region; required unless `regionendpoint` is set."),
     schema::text("regionendpoint", "Endpoint of an S3-compatible store."),
     schema::text("redirectendpoint", "Public endpoint for presigned URLs."),
-    schema::boolean("forcepathstyle", "Bucket in the path instead of the host name.")
-        .default("false"),
+    schema::boolean(
+        "forcepathstyle",
+        "Bucket in the path instead of the host name; unset means: for endpoints that are not Amazon's.",
+    ),
     schema::text("bucket", "The bucket; required."),
     schema::boolean("encrypt", "Server-side encryption.").default("false"),
     schema::text("keyid", "KMS key of the server-side encryption."),
@@ -82,8 +84,8 @@ pub struct S3 {
     pub region_endpoint: Option<String>,
     /// Public endpoint for presigned URLs.
     pub redirect_endpoint: Option<String>,
-    /// Bucket in the path instead of the host name.
-    pub force_path_style: bool,
+    /// Bucket in the path instead of the host name; none means that it follows from the endpoint.
+    pub force_path_style: Option<bool>,
     /// The bucket.
     pub bucket: String,
     /// Server-side encryption.
@@ -130,7 +132,7 @@ pub(crate) fn read(parameters: Reader<'_>) -> S3 {
         region: parameters.text("region"),
         region_endpoint: parameters.set_text("regionendpoint"),
         redirect_endpoint: parameters.set_text("redirectendpoint"),
-        force_path_style: parameters.boolean("forcepathstyle"),
+        force_path_style: parameters.set_boolean("forcepathstyle"),
         bucket: parameters.text("bucket"),
         encrypt: parameters.boolean("encrypt"),
         key_id: parameters.set_text("keyid"),
