@@ -47,7 +47,7 @@ impl StoreFailure {
         Some(match code.as_deref().unwrap_or_default() {
             "NoSuchBucket" | "InvalidBucketName" => "look at `bucket`",
             "ContainerNotFound" | "InvalidResourceName" => "look at `container`",
-            "InvalidAccessKeyId" => "look at `accesskey`",
+            "InvalidAccessKeyId" | "XAdminUserNotFound" => "look at `accesskey`",
             "SignatureDoesNotMatch" => "look at `secretkey`, and at `region`",
             "AuthenticationFailed" => "look at `accountname` and `accountkey`",
             "ExpiredToken" | "InvalidToken" => "look at `sessiontoken`, or at the role",
@@ -96,6 +96,12 @@ fn find<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Optio
     causes(error).find_map(|cause| cause.downcast_ref::<E>())
 }
 
+/// What kinds of errors of the network an error was caused by. One that is not to be repeated has
+/// another one inside.
+fn kinds(error: &(dyn StdError + 'static)) -> impl Iterator<Item = HttpErrorKind> {
+    causes(error).filter_map(|cause| cause.downcast_ref::<HttpError>()).map(HttpError::kind)
+}
+
 /// The text of what went wrong, innermost: the layers above repeat it with their own words around.
 fn text_of(error: &(dyn StdError + 'static)) -> String {
     if let Some(failure) = find::<StoreFailure>(error) {
@@ -106,11 +112,13 @@ fn text_of(error: &(dyn StdError + 'static)) -> String {
     }
     let text = causes(error).last().map_or_else(String::new, ToString::to_string);
     let text: String = text.chars().take(ERROR_TEXT_CHARS_MAX).collect();
-    match find::<HttpError>(error).map(HttpError::kind) {
-        Some(HttpErrorKind::Connect) => format!("no connection to the store: {text}"),
-        Some(HttpErrorKind::Timeout) => "the store did not answer in time".to_owned(),
-        _ => text,
+    if kinds(error).any(|kind| kind == HttpErrorKind::Connect) {
+        return format!("no connection to the store: {text}");
     }
+    if kinds(error).any(|kind| kind == HttpErrorKind::Timeout) {
+        return "the store did not answer in time".to_owned();
+    }
+    text
 }
 
 /// Whether the same may succeed later.
@@ -119,8 +127,7 @@ fn is_passing(error: &(dyn StdError + 'static)) -> bool {
         return failure.is_passing();
     }
     use HttpErrorKind as K;
-    find::<HttpError>(error)
-        .is_some_and(|e| matches!(e.kind(), K::Connect | K::Request | K::Timeout | K::Interrupted))
+    kinds(error).any(|kind| matches!(kind, K::Connect | K::Request | K::Timeout | K::Interrupted))
 }
 
 /// Sorts what a store said. `operation` is a verb.

@@ -264,13 +264,17 @@ async fn explained(answer: HttpResponse) -> Result<HttpResponse, HttpError> {
     let (parts, body) = answer.into_parts();
     let body = first_bytes(body).await;
     let failure = failure(status, &body);
-    let is_absent = status == StatusCode::NOT_FOUND
-        && !matches!(&failure, StoreFailure::Answered { code: Some(code), .. }
-            if matches!(&**code, "NoSuchBucket" | "ContainerNotFound" | "ContainerBeingDeleted"));
-    if is_absent {
+    if status == StatusCode::NOT_FOUND && is_absence(&failure) {
         return Ok(HttpResponse::from_parts(parts, body.into()));
     }
     Err(HttpError::new(HttpErrorKind::Unknown, failure))
+}
+
+/// Whether a 404 is about the object, or the upload, and not about the bucket or the account.
+fn is_absence(failure: &StoreFailure) -> bool {
+    let StoreFailure::Answered { code, .. } = failure else { return false };
+    let known = ["NoSuchKey", "NoSuchUpload", "NoSuchVersion", "BlobNotFound", "NotFound"];
+    code.as_deref().is_none_or(|code| known.contains(&code))
 }
 
 async fn read_failure(answer: HttpResponse) -> StoreFailure {
@@ -369,6 +373,23 @@ mod tests {
         }
         let paid = RETRY_BUDGET_MAX + 1000.0 * RETRY_BUDGET_PER_SUCCESS;
         assert!((f64::from(repeated) - paid).abs() <= 2.0, "{repeated}");
+    }
+
+    #[test]
+    fn only_an_object_is_absent() {
+        for (code, expected) in [
+            ("NoSuchKey", true),
+            ("NoSuchUpload", true),
+            ("BlobNotFound", true),
+            ("NoSuchBucket", false),
+            ("ContainerNotFound", false),
+            ("InvalidAccessKeyId", false),
+        ] {
+            let body = format!("<Error><Code>{code}</Code></Error>");
+            let failure = failure(StatusCode::NOT_FOUND, body.as_bytes());
+            assert_eq!(is_absence(&failure), expected, "{code}");
+        }
+        assert!(is_absence(&failure(StatusCode::NOT_FOUND, b"")));
     }
 
     #[test]

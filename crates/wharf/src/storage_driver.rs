@@ -37,8 +37,8 @@ pub(crate) async fn open(storage: &config::Storage) -> anyhow::Result<Opened> {
         Driver::Gcs(gcs) => object_store::gcs(storage, gcs)?,
         _ => return open_local(storage),
     };
-    object_store::probe(&objects, storage.driver.name(), storage.read_only).await?;
     let objects = Arc::new(objects);
+    object_store::probe(&objects, storage.driver.name(), storage.read_only).await?;
     Ok(Opened { driver: objects.clone(), objects: Some(objects) })
 }
 

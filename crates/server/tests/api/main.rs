@@ -20,6 +20,7 @@ mod limits;
 mod locations;
 mod logs;
 mod manifests;
+mod redirects;
 mod referrers;
 mod support;
 mod tags;

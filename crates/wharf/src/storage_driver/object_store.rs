@@ -1,17 +1,21 @@
 //! From the configuration to an object store.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use config::{Azure, Gcs, S3, Secret, Storage};
 use objects::{
     Amazon, AzureCredentials, AzureOptions, Endpoint, GcsCredentials, GcsOptions, Keys, Objects,
-    OpenOptions, ProbeError, S3Options, Transport,
+    OpenOptions, S3Options, Transport,
 };
 use tracing::{error, warn};
 
 /// How long a start waits for a store that does not answer.
 const PROBE_LIMIT: Duration = Duration::from_secs(20);
+
+/// How long it is left alone before it is asked again.
+const PROBE_PAUSE: Duration = Duration::from_secs(10);
 
 fn open_options(storage: &Storage, root: &str, part_bytes: u64) -> OpenOptions {
     OpenOptions {
@@ -142,31 +146,46 @@ pub(super) fn gcs(storage: &Storage, gcs: &Gcs) -> anyhow::Result<Objects> {
     Ok(Objects::gcs(options, open)?)
 }
 
-/// Finds out what a store can do.
+/// Finds out what a store can do, at once or as soon as it can be reached.
 ///
 /// # Errors
 /// When it refuses what a registry has to do. One that can't be reached may come back: that is
-/// logged, and the careful way is taken.
-pub(super) async fn probe(objects: &Objects, name: &str, read_only: bool) -> anyhow::Result<()> {
+/// logged, and until then the careful way is taken.
+pub(super) async fn probe(
+    objects: &Arc<Objects>,
+    name: &'static str,
+    read_only: bool,
+) -> anyhow::Result<()> {
     let probed = tokio::time::timeout(PROBE_LIMIT, objects.probe(read_only)).await;
-    match probed {
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err(refused)) if is_passing(&refused) => {
-            error!(error = %refused, "storage.{name}: the store can't be reached; look at its address in the configuration and at the store. Requests are answered with 503 until it answers");
-            Ok(())
+    let reason = match probed {
+        Ok(Ok(_)) => return Ok(()),
+        Ok(Err(refused)) if !refused.is_passing() => {
+            return Err(anyhow::anyhow!(refused))
+                .with_context(|| format!("storage.{name} can't be used as it is configured"));
         }
-        Ok(Err(refused)) => Err(anyhow::anyhow!(refused))
-            .with_context(|| format!("storage.{name} can't be used as it is configured")),
-        Err(_) => {
-            error!(
-                "storage.{name}: the store did not answer within {} s; requests are answered with 503 until it does",
-                PROBE_LIMIT.as_secs()
-            );
-            Ok(())
-        }
-    }
+        Ok(Err(refused)) => refused.to_string(),
+        Err(_) => format!("it did not answer within {} s", PROBE_LIMIT.as_secs()),
+    };
+    error!(
+        error = reason,
+        "storage.{name}: the store can't be reached; look at its address in the configuration and \
+         at the store. Requests are answered with 503 until it answers"
+    );
+    let objects = Arc::clone(objects);
+    tokio::spawn(async move { probe_until_it_answers(&objects, name, read_only).await });
+    Ok(())
 }
 
-fn is_passing(refused: &ProbeError) -> bool {
-    refused.is_passing()
+async fn probe_until_it_answers(objects: &Objects, name: &str, read_only: bool) {
+    loop {
+        tokio::time::sleep(PROBE_PAUSE).await;
+        match objects.probe(read_only).await {
+            Ok(_) => return,
+            Err(refused) if refused.is_passing() => {}
+            Err(refused) => {
+                error!(error = %refused, "storage.{name} can't be used as it is configured");
+                return;
+            }
+        }
+    }
 }
