@@ -19,6 +19,7 @@
 //! /docker/registry/v2/repositories/<name>/_uploads/<id>/midstate     running digest of an upload
 //! /wharf/v1/aliases/<algorithm>/<first two hex digits>/<hex>/link    sha256 digest of a blob that
 //!                                                                    was pushed under another one
+//! /wharf/v1/transfer/<id>                                            what `transfer` is just copying
 //! ```
 
 use oci::{Algorithm, Digest, RepositoryName, Tag};
@@ -29,6 +30,13 @@ use crate::UploadId;
 const REPOSITORIES: &str = "/docker/registry/v2/repositories";
 const BLOBS: &str = "/docker/registry/v2/blobs";
 const ALIASES: &str = "/wharf/v1/aliases";
+const TRANSFER: &str = "/wharf/v1/transfer";
+
+/// The directory above everything that is Distribution's.
+const REGISTRY: &str = "/docker/registry/v2";
+
+/// The directory of a repository that holds the links of its blobs.
+pub const LAYERS_DIRECTORY: &str = "_layers";
 
 /// The directory of a repository that marks it as one with manifests.
 pub const MANIFESTS_DIRECTORY: &str = "_manifests";
@@ -42,6 +50,36 @@ fn path(text: String) -> StoragePath {
         // Names, tags, digests and upload ids are all narrower than a storage path.
         Err(error) => unreachable!("a path built from checked parts: {error}"),
     }
+}
+
+/// The directory above everything but what wharf adds.
+#[must_use]
+pub fn registry() -> StoragePath {
+    path(REGISTRY.into())
+}
+
+/// The directory above all blobs: one for each algorithm, in it one for each beginning of a digest.
+#[must_use]
+pub fn blobs() -> StoragePath {
+    path(BLOBS.into())
+}
+
+/// The directory above all aliases, divided like [`blobs`].
+#[must_use]
+pub fn aliases() -> StoragePath {
+    path(ALIASES.into())
+}
+
+/// The directory of what is being copied from another storage.
+#[must_use]
+pub fn transfer() -> StoragePath {
+    path(TRANSFER.into())
+}
+
+/// A file that is being copied from another storage.
+#[must_use]
+pub fn transferred(id: &UploadId) -> StoragePath {
+    path(format!("{TRANSFER}/{id}"))
 }
 
 /// The directory above all repositories.
@@ -61,6 +99,18 @@ pub fn repository(name: &RepositoryName) -> StoragePath {
 pub fn blob_data(digest: &Digest) -> StoragePath {
     let hex = digest.hex();
     path(format!("{BLOBS}/{}/{}/{hex}/data", digest.algorithm(), &hex[..2]))
+}
+
+/// The directory of a repository's blobs under one algorithm.
+#[must_use]
+pub fn layers(name: &RepositoryName, algorithm: Algorithm) -> StoragePath {
+    path(format!("{REPOSITORIES}/{name}/_layers/{algorithm}"))
+}
+
+/// The directory of one blob within a repository.
+#[must_use]
+pub fn layer(name: &RepositoryName, digest: &Digest) -> StoragePath {
+    path(format!("{REPOSITORIES}/{name}/_layers/{}/{}", digest.algorithm(), digest.hex()))
 }
 
 /// The link that makes a blob part of a repository.
@@ -105,6 +155,12 @@ pub fn tag(name: &RepositoryName, tag: &Tag) -> StoragePath {
 #[must_use]
 pub fn tag_current(name: &RepositoryName, tag: &Tag) -> StoragePath {
     path(format!("{REPOSITORIES}/{name}/_manifests/tags/{tag}/current/link"))
+}
+
+/// The directory of the manifests under one algorithm that a tag named at some time.
+#[must_use]
+pub fn tag_indexes(name: &RepositoryName, tag: &Tag, algorithm: Algorithm) -> StoragePath {
+    path(format!("{REPOSITORIES}/{name}/_manifests/tags/{tag}/index/{algorithm}"))
 }
 
 /// The note that a tag named this manifest at some time.

@@ -23,6 +23,7 @@ mod referrers;
 mod registry;
 mod tags;
 mod trail;
+pub mod transfer;
 mod uploads;
 
 pub use answers::Answer;
@@ -36,4 +37,5 @@ pub use purge::PurgeReport;
 pub use redirects::{RedirectRule, Redirects};
 pub use referrers::{ReferrerDescriptor, Referrers};
 pub use registry::{Options, Registry};
+pub use transfer::{Transfer, TransferError, TransferOptions};
 pub use uploads::{UploadId, UploadStatus};

@@ -115,3 +115,34 @@ pub const REMOTE_READS_AT_ONCE: usize = 16;
 /// How many subdirectories are read at once where a directory is read in pages: what one request
 /// gives.
 pub const REMOTE_PAGE_ENTRIES: usize = 1000;
+
+/// How many things are copied to another storage at once, unless told otherwise.
+pub const TRANSFER_CONCURRENCY: usize = 8;
+
+/// The most that can be asked for. Beyond it the storage, not the waiting, is what takes the time.
+pub const TRANSFER_CONCURRENCY_MAX: usize = 64;
+
+/// How many passes a copy to another storage makes at most, unless told otherwise.
+pub const TRANSFER_PASSES: u32 = 3;
+
+/// Up to this size a blob is copied as a whole, in bytes; there is one such buffer for each thing
+/// that is copied at once.
+pub const TRANSFER_PUT_BYTES_MAX: u64 = 1 << 20;
+
+/// How much of a larger blob is collected before it is written, in bytes. While it is written the
+/// next part is read, so that there are two for each blob that is copied at once.
+pub const TRANSFER_BATCH_BYTES: usize = 1 << 20;
+
+/// How many blobs are remembered as being at the target. Another one is looked for there again;
+/// each takes about 100 bytes.
+pub const TRANSFER_SETTLED_BLOBS: usize = 100_000;
+
+/// How many blobs are remembered as not having been copied, so that no link brings them up again.
+pub const TRANSFER_FAILED_BLOBS_MAX: usize = 100_000;
+
+/// After how many failures of the storage in a row a copy gives up: it is the storage then, and not
+/// a file.
+pub const TRANSFER_FAILURES_IN_A_ROW_MAX: u64 = 64;
+
+/// How many findings of a kind a copy's report lists, about 300 bytes each. The others are counted.
+pub const TRANSFER_FINDINGS_LISTED_MAX: usize = 1000;

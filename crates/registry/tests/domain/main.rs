@@ -11,4 +11,5 @@ mod remembered;
 mod remote;
 mod support;
 mod tags;
+mod transfer;
 mod uploads;
