@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 
 /// A container and OCI registry, in place of CNCF Distribution's `registry`.
 #[derive(Debug, Parser)]
@@ -42,6 +42,11 @@ pub(crate) enum Command {
     Cert {
         #[command(subcommand)]
         command: CertCommand,
+    },
+    /// Work on the storage itself.
+    Storage {
+        #[command(subcommand)]
+        command: StorageCommand,
     },
     /// Ask the running server whether it is well; for containers.
     ///
@@ -136,6 +141,61 @@ pub(crate) enum CertCommand {
     },
 }
 
+#[derive(Debug, Subcommand)]
+pub(crate) enum StorageCommand {
+    /// Copy a registry to another storage, of the same kind or of another one.
+    ///
+    /// The target is whole at any time, and a copy that was cut short goes on when it is started
+    /// again. The source may be in use; nothing is written to it. Exits with 0 if everything was
+    /// copied, with 1 if something could not be, with 2 if it was not even begun. See
+    /// docs/storage-copy.md.
+    Copy(CopyArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CopyArguments {
+    /// The configuration whose storage is copied.
+    ///
+    /// Of either file only `storage` counts, and REGISTRY_* variables do not apply: they would be
+    /// meant for both.
+    #[arg(value_name = "FROM-CONFIG")]
+    pub(crate) from: PathBuf,
+    /// The configuration whose storage it is copied to.
+    #[arg(value_name = "TO-CONFIG")]
+    pub(crate) to: PathBuf,
+    /// Only count what would be copied.
+    #[arg(short, long)]
+    pub(crate) dry_run: bool,
+    /// Read what the target has already, and copy it again if it is damaged.
+    #[arg(long)]
+    pub(crate) verify: bool,
+    /// In the end, remove tags, manifests and layers that the source does not have any more.
+    ///
+    /// Only in repositories that the source has.
+    #[arg(long)]
+    pub(crate) delete: bool,
+    /// How many passes are made at most until one finds nothing new.
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = registry::limits::TRANSFER_PASSES,
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
+    pub(crate) passes: u32,
+    /// How many things are copied at once.
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = registry::limits::TRANSFER_CONCURRENCY as u16,
+        value_parser = clap::value_parser!(u16)
+            .range(1..=registry::limits::TRANSFER_CONCURRENCY_MAX as i64)
+    )]
+    pub(crate) concurrency: u16,
+    /// Print the report as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory as _;
@@ -156,6 +216,10 @@ mod tests {
             ("wharf garbage-collect --dry-run --delete-untagged=true config.yml", false),
             ("wharf config check --files config.yml", true),
             ("wharf config print", true),
+            ("wharf storage copy a.yml b.yml --passes 1 --concurrency 64 --json", true),
+            ("wharf storage copy a.yml", false),
+            ("wharf storage copy a.yml b.yml --passes 0", false),
+            ("wharf storage copy a.yml b.yml --concurrency 65", false),
             ("wharf", false),
             ("wharf sevre", false),
             ("wharf serve --port 1", false),

@@ -5,6 +5,7 @@ pub(crate) mod config;
 pub(crate) mod healthcheck;
 pub(crate) mod htpasswd;
 pub(crate) mod serve;
+pub(crate) mod storage_copy;
 
 use std::io::Write as _;
 use std::path::Path;

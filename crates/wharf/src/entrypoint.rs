@@ -71,12 +71,20 @@ fn file_of(command_line: &[u8], choose: impl Fn(&OsStr) -> OsString) -> Option<P
 /// Whether this is about the registry's data. What the other verbs make (certificates, users) is
 /// for whoever called them.
 fn works_on_data(arguments: &[OsString]) -> bool {
-    arguments.get(1).is_some_and(|verb| verb == "serve" || verb == "garbage-collect")
+    const VERBS: [&str; 3] = ["serve", "garbage-collect", "storage"];
+    arguments.get(1).is_some_and(|verb| VERBS.iter().any(|known| verb == known))
 }
 
-/// The file in `serve FILE`.
+/// The file in `serve FILE`, or the one of the storage that is written in `storage copy FROM TO`.
 fn file_of_verb(arguments: &[OsString]) -> Option<PathBuf> {
     let is_file = |word: &&OsString| !word.is_empty() && !starts_with_dash(word);
+    if arguments.get(1).is_some_and(|verb| verb == "storage") {
+        // The values of its options are numbers.
+        let is_number =
+            |word: &OsString| word.to_str().is_some_and(|text| text.parse::<u64>().is_ok());
+        let words = arguments.iter().skip(3).rev();
+        return words.filter(is_file).find(|word| !is_number(word)).map(PathBuf::from);
+    }
     arguments.iter().skip(2).find(is_file).map(PathBuf::from)
 }
 
@@ -115,8 +123,16 @@ fn as_entry_point(arguments: Vec<OsString>, choose: impl Fn(&OsStr) -> OsString)
 
 /// The verbs that Distribution's script knows, and wharf's own, which no program is called by.
 fn is_verb(word: &OsStr) -> bool {
-    const VERBS: [&str; 7] =
-        ["serve", "garbage-collect", "help", "config", "healthcheck", "htpasswd", "cert"];
+    const VERBS: [&str; 8] = [
+        "serve",
+        "garbage-collect",
+        "help",
+        "config",
+        "healthcheck",
+        "htpasswd",
+        "cert",
+        "storage",
+    ];
     VERBS.iter().any(|verb| word == *verb)
 }
 
@@ -154,7 +170,7 @@ fn become_program(words: &[OsString]) -> ! {
     let error = std::process::Command::new(program).args(arguments).exec();
     say(format_args!(
         "could not run {}: {error}. The image holds wharf and nothing else; \
-         its verbs are serve, config, htpasswd, cert, healthcheck and help",
+         its verbs are serve, config, htpasswd, cert, storage, healthcheck and help",
         program.display()
     ));
     // The codes of a shell.
@@ -219,6 +235,7 @@ mod tests {
             ("/entrypoint.sh /bin/registry serve /c.yml", "/bin/registry serve /c.yml"),
             ("/entrypoint.sh wharf config check", "wharf config check"),
             ("/entrypoint.sh htpasswd add f alice", "registry htpasswd add f alice"),
+            ("/entrypoint.sh storage copy a.yml b.yml", "registry storage copy a.yml b.yml"),
             ("/entrypoint.sh", "/entrypoint.sh"),
             // The image's own command, with a file in place of the other default one.
             ("/entrypoint.sh /default.yml", "registry serve /mine.yml"),
@@ -258,6 +275,21 @@ mod tests {
                 "{line}"
             );
         }
+    }
+
+    #[test]
+    fn the_data_is_that_of_the_file_which_is_worked_on() {
+        for (line, file) in [
+            ("registry serve /c.yml", Some("/c.yml")),
+            ("registry garbage-collect -m /c.yml", Some("/c.yml")),
+            ("registry storage copy /from.yml /to.yml", Some("/to.yml")),
+            ("registry storage copy --json /from.yml /to.yml --passes 2", Some("/to.yml")),
+            ("registry storage copy --passes=2 --help", None),
+        ] {
+            assert!(works_on_data(&words(line)), "{line}");
+            assert_eq!(file_of_verb(&words(line)).as_deref(), file.map(Path::new), "{line}");
+        }
+        assert!(!works_on_data(&words("registry cert new nas.lan")));
     }
 
     #[test]

@@ -21,7 +21,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use cli::{CertCommand, Cli, Command, ConfigCommand, HtpasswdCommand};
+use cli::{CertCommand, Cli, Command, ConfigCommand, HtpasswdCommand, StorageCommand};
 
 /// Receive buffers are freed by other threads than those that allocated them, which glibc's
 /// allocator answers with memory that grows under many pushes and stays afterwards. See "Memory"
@@ -48,6 +48,9 @@ fn main() -> ExitCode {
         },
         Command::Cert { command: CertCommand::New { hosts, out, days } } => {
             commands::cert::new(&hosts, &out, days)
+        }
+        Command::Storage { command: StorageCommand::Copy(arguments) } => {
+            commands::storage_copy::run(&arguments)
         }
         Command::Healthcheck { url } => commands::healthcheck::run(url.as_deref()),
         Command::GarbageCollect { .. } => commands::refuse(

@@ -61,6 +61,35 @@ fn open_local(storage: &config::Storage) -> anyhow::Result<Opened> {
     }
 }
 
+/// Opens the configured driver for reading: nothing is written there, nor made if it is not there.
+///
+/// # Errors
+/// As for [`open`], and when there is nothing.
+pub(crate) fn open_for_reading(
+    storage: &config::Storage,
+) -> anyhow::Result<Arc<dyn storage::Driver>> {
+    if let Driver::Filesystem(filesystem) = &storage.driver {
+        let root = &filesystem.root_directory;
+        anyhow::ensure!(
+            root.is_dir(),
+            "storage.filesystem.rootdirectory {} is not there, or no directory",
+            root.display()
+        );
+    }
+    open(&config::Storage { read_only: true, ..storage.clone() })
+}
+
+/// Opens the configured driver for writing, also where `storage.maintenance.readonly` keeps the
+/// server from it.
+///
+/// # Errors
+/// As for [`open`].
+pub(crate) fn open_for_writing(
+    storage: &config::Storage,
+) -> anyhow::Result<Arc<dyn storage::Driver>> {
+    open(&config::Storage { read_only: false, ..storage.clone() })
+}
+
 /// Has a driver watched if somebody wants to know: `metrics`, or traces. Otherwise it is left as it
 /// is, and costs nothing more.
 pub(crate) fn observed(

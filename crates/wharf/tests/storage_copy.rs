@@ -1,0 +1,178 @@
+//! `wharf storage copy` as a person or a script runs it.
+#![allow(clippy::unwrap_used, reason = "a failed step of a test is a failed test")]
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use oci::{Algorithm, Digest, MediaType, Reference, RepositoryName};
+use registry::{Chunk, ManifestPush, Options, Registry};
+use storage::filesystem::{Filesystem, FilesystemOptions};
+
+/// Exit code, standard output and standard error.
+fn run(
+    directory: &Path,
+    arguments: &[&str],
+    environment: &[(&str, &str)],
+) -> (i32, String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_wharf"));
+    command.current_dir(directory).args(["storage", "copy"]).args(arguments).stdin(Stdio::null());
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("REGISTRY_")) {
+        command.env_remove(name);
+    }
+    let output = command.envs(environment.iter().copied()).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+/// Two configurations, and a registry with an image at the first one's root.
+fn made() -> (tempfile::TempDir, Digest) {
+    let directory = tempfile::tempdir().unwrap();
+    for root in ["from", "to"] {
+        let config = format!("version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: {root}\n");
+        std::fs::write(directory.path().join(format!("{root}.yml")), config).unwrap();
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let layer = runtime.block_on(push_image(&directory.path().join("from")));
+    (directory, layer)
+}
+
+/// Pushes an image; returns the digest of its layer.
+async fn push_image(root: &Path) -> Digest {
+    let driver = Filesystem::open(FilesystemOptions::new(root)).unwrap();
+    let registry = Registry::new(Arc::new(driver), Options::default());
+    let name = RepositoryName::parse("some/image").unwrap();
+    let layer = Digest::of(Algorithm::Sha256, b"a layer");
+    let upload = registry.start_upload(&name, None).await.unwrap();
+    let body = Box::pin(futures_util::stream::iter([Ok("a layer".into())]));
+    let chunk = Chunk { body, ..Chunk::empty() };
+    registry.commit_upload(&name, &upload.id, &layer, chunk).await.unwrap();
+    let descriptor = format!(r#"{{"mediaType":"application/test","digest":"{layer}","size":7}}"#);
+    let media_type = MediaType::OciManifest;
+    let manifest = format!(
+        r#"{{"schemaVersion":2,"mediaType":"{}","config":{descriptor},"layers":[]}}"#,
+        media_type.as_str()
+    );
+    let push = ManifestPush {
+        reference: Reference::parse("latest").unwrap(),
+        tags: Vec::new(),
+        media_type,
+        content: manifest.into(),
+    };
+    registry.put_manifest(&name, push).await.unwrap();
+    layer
+}
+
+/// What the files below a directory hold.
+fn tree(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    let mut todo = vec![root.to_owned()];
+    while let Some(directory) = todo.pop() {
+        for entry in std::fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                todo.push(path);
+            } else {
+                let content = std::fs::read(&path).unwrap();
+                files.insert(path.strip_prefix(root).unwrap().to_owned(), content);
+            }
+        }
+    }
+    files
+}
+
+#[test]
+fn a_registry_is_copied_and_then_there_is_nothing_to_copy() {
+    let (home, _) = made();
+    let (from, to) = (home.path().join("from"), home.path().join("to"));
+    let before = tree(&from);
+    let (code, out, error) = run(home.path(), &["--dry-run", "from.yml", "to.yml"], &[]);
+    assert_eq!((code, error.as_str()), (0, ""), "{out}");
+    assert!(out.starts_with("would be copied: 2 blobs, 1 layers, 1 manifests, 1 tags, "), "{out}");
+    assert!(!to.exists());
+
+    let (code, out, error) = run(home.path(), &["from.yml", "to.yml"], &[]);
+    assert_eq!((code, error.as_str()), (0, ""), "{out}");
+    assert!(out.starts_with("copied: 2 blobs, 1 layers, 1 manifests, 1 tags, "), "{out}");
+    assert!(out.ends_with("the target has everything that the source serves\n"), "{out}");
+    assert_eq!(tree(&to), before);
+    assert_eq!(tree(&from), before);
+
+    let (code, out, _) = run(home.path(), &["--json", "--verify", "from.yml", "to.yml"], &[]);
+    let report: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, &report["end"]), (0, &"settled".into()), "{out}");
+    assert_eq!(report["there"]["blobs"], 2, "{out}");
+    assert_eq!(report["copied"]["tags"], 0, "{out}");
+
+    std::fs::remove_dir_all(
+        from.join("docker/registry/v2/repositories/some/image/_manifests/tags/latest"),
+    )
+    .unwrap();
+    let (code, out, _) = run(home.path(), &["--delete", "from.yml", "to.yml"], &[]);
+    assert_eq!(code, 0, "{out}");
+    assert!(out.contains("\nremoved: 1 tags\n"), "{out}");
+    assert_eq!(tree(&to), tree(&from));
+}
+
+#[test]
+fn what_cannot_be_copied_is_named() {
+    let (home, layer) = made();
+    let hex = layer.hex();
+    let data = format!("docker/registry/v2/blobs/sha256/{}/{hex}/data", &hex[..2]);
+    std::fs::write(home.path().join("from").join(&data), "another").unwrap();
+    let (code, out, error) = run(home.path(), &["from.yml", "to.yml"], &[]);
+    assert_eq!(code, 1, "{out}{error}");
+    assert!(error.contains(&format!("wharf: failed: /{data}: ")), "{error}");
+    assert!(error.contains("damaged"), "{error}");
+    assert!(!home.path().join("to").join(&data).exists());
+    let (code, out, error) = run(home.path(), &["--json", "from.yml", "to.yml"], &[]);
+    let report: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, &report["failed"]["total"]), (1, &1.into()), "{out}{error}");
+}
+
+#[test]
+fn what_makes_no_sense_is_not_begun() {
+    let (home, _) = made();
+    let write = |name: &str, text: &str| std::fs::write(home.path().join(name), text).unwrap();
+    let at =
+        |root: &str| format!("version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: {root}\n");
+    write("same.yml", &at("link"));
+    std::os::unix::fs::symlink("from", home.path().join("link")).unwrap();
+    write("memory.yml", "version: 0.1\nstorage: inmemory\n");
+    write("absent.yml", &at("absent"));
+    write("empty.yml", &at("empty"));
+    std::fs::create_dir(home.path().join("empty")).unwrap();
+    write("broken.yml", "version: 0.1\nstorage: [\n");
+    let before = tree(&home.path().join("from"));
+    for (arguments, reason) in [
+        (["from.yml", "same.yml"], "the same storage"),
+        (["same.yml", "from.yml"], "the same storage"),
+        (["from.yml", "from.yml"], "the same storage"),
+        (["memory.yml", "to.yml"], "memory.yml: storage driver inmemory holds nothing"),
+        (["from.yml", "memory.yml"], "memory.yml: storage driver inmemory holds nothing"),
+        (["absent.yml", "to.yml"], "absent is not there"),
+        (["empty.yml", "to.yml"], "there is no /docker/registry/v2 in it"),
+        (["broken.yml", "to.yml"], "broken.yml:2"),
+        (["from.yml", "missing.yml"], "missing.yml"),
+    ] {
+        let (code, out, error) = run(home.path(), &arguments, &[]);
+        assert_eq!((code, out.as_str()), (2, ""), "{arguments:?} {error}");
+        assert!(error.starts_with("wharf: ") && error.contains(reason), "{arguments:?} {error}");
+    }
+    assert_eq!(run(home.path(), &["from.yml"], &[]).0, 2);
+    assert_eq!(run(home.path(), &["from.yml", "to.yml", "--passes", "0"], &[]).0, 2);
+    assert_eq!(tree(&home.path().join("from")), before);
+    assert!(!home.path().join("absent").exists());
+}
+
+#[test]
+fn variables_do_not_make_one_storage_of_two() {
+    let (home, _) = made();
+    let variable = ("REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY", "elsewhere");
+    let (code, out, error) = run(home.path(), &["from.yml", "to.yml"], &[variable]);
+    assert_eq!(code, 0, "{out}{error}");
+    assert!(error.contains(variable.0) && error.contains("does not apply"), "{error}");
+    assert_eq!(tree(&home.path().join("to")), tree(&home.path().join("from")));
+    assert!(!home.path().join("elsewhere").exists());
+}
