@@ -16,6 +16,9 @@ use crate::support::{
 
 const REPOSITORIES: [&str; 5] = ["a", "a/b", "a/b/c", "library/al-pine", "x__y/z.1"];
 
+/// The size of a blob that is copied in several parts.
+pub(super) const LARGE_BYTES: usize = 3 << 19;
+
 /// Something that a client does. The numbers choose among few things, so that they meet.
 #[derive(Debug, Clone)]
 pub(super) enum Step {
@@ -65,12 +68,12 @@ pub(super) fn everything() -> Vec<Step> {
 
 fn content(number: usize) -> Vec<u8> {
     match number {
-        3 => vec![7; 3 << 20],
+        3 => vec![7; LARGE_BYTES],
         number => format!("content {number}").into_bytes(),
     }
 }
 
-/// An image, and its manifest.
+/// Pushes what an image consists of; returns its manifest.
 async fn pushed_image(registry: &Registry, repository: &str, number: usize) -> Bytes {
     let config = push_blob(registry, repository, b"{}").await;
     let layer = push_blob(registry, repository, &content(number % 3)).await;
@@ -172,6 +175,29 @@ pub(super) async fn assert_whole(driver: &Arc<dyn Driver>) {
     let all = contents(driver).await;
     for path in all.keys().filter(|path| !path.starts_with(&staged)) {
         assert!(leads_somewhere(&all, path), "{path}");
+    }
+}
+
+/// Every tag names a manifest whose blobs and manifests the repository has. For sources in which no
+/// part of an image was deleted.
+pub(super) async fn assert_images_are_whole(driver: &Arc<dyn Driver>) {
+    let all = contents(driver).await;
+    for (path, content) in &all {
+        let tag =
+            path.strip_suffix("/current/link").and_then(|p| p.split_once("/_manifests/tags/"));
+        let Some((repository, tag)) = tag else { continue };
+        let digest = Digest::parse(std::str::from_utf8(content).unwrap()).unwrap();
+        let manifest = &all[layout::blob_data(&digest).as_str()];
+        let manifest: serde_json::Value = serde_json::from_slice(manifest).unwrap();
+        let list = |key: &str| manifest[key].as_array().cloned().unwrap_or_default();
+        let config = manifest.get("config").cloned();
+        let blobs = list("layers").into_iter().chain(config).map(|d| (d, "_layers"));
+        let children = list("manifests").into_iter().map(|d| (d, "_manifests/revisions"));
+        for (descriptor, directory) in blobs.chain(children) {
+            let part = descriptor["digest"].as_str().unwrap().replace(':', "/");
+            let link = format!("{repository}/{directory}/{part}/link");
+            assert!(leads_somewhere(&all, &link), "{repository}:{tag} lacks {link}");
+        }
     }
 }
 
