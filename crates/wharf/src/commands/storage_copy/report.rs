@@ -18,11 +18,11 @@ pub(super) struct Texts {
 pub(super) fn texts(report: &Report) -> Texts {
     let would = if report.end == End::DryRun { "would be " } else { "" };
     let mut lines = vec![
-        format!("{would}copied: {} ({})", counts(&report.copied), HumanBytes(report.copied_bytes)),
-        format!("there before: {}", counts(&report.there)),
+        format!("{would}copied: {}", counts(&report.copied, Some(report.copied_bytes))),
+        format!("there before: {}", counts(&report.there, None)),
     ];
     if report.deleted != Counts::default() {
-        lines.push(format!("{would}removed: {}", counts(&report.deleted)));
+        lines.push(format!("{would}removed: {}", counts(&report.deleted, None)));
     }
     lines.push(end(report));
     let mut findings = Vec::new();
@@ -37,9 +37,13 @@ pub(super) fn texts(report: &Report) -> Texts {
     Texts { summary: lines.join("\n") + "\n", findings }
 }
 
-fn counts(counts: &Counts) -> String {
+fn counts(counts: &Counts, blob_bytes: Option<u64>) -> String {
+    let blobs = match blob_bytes {
+        Some(bytes) => format!("blobs of {}", HumanBytes(bytes)),
+        None => "blobs".to_owned(),
+    };
     let kinds = [
-        (counts.blobs, "blobs"),
+        (counts.blobs, blobs.as_str()),
         (counts.layers, "layers"),
         (counts.manifests, "manifests"),
         (counts.tags, "tags"),
@@ -105,7 +109,7 @@ mod tests {
     fn a_summary_has_what_there_was() {
         assert_eq!(
             texts(&report(End::Settled)).summary,
-            "copied: 1,234 blobs, 1 tags (5.00 GiB)\nthere before: nothing\n\
+            "copied: 1,234 blobs of 5.00 GiB, 1 tags\nthere before: nothing\n\
              the target has everything that the source serves\n"
         );
         let mut dry = report(End::DryRun);
