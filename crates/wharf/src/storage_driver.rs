@@ -65,7 +65,7 @@ fn open_local(storage: &config::Storage) -> anyhow::Result<Opened> {
 ///
 /// # Errors
 /// As for [`open`], and when there is nothing.
-pub(crate) fn open_for_reading(
+pub(crate) async fn open_for_reading(
     storage: &config::Storage,
 ) -> anyhow::Result<Arc<dyn storage::Driver>> {
     if let Driver::Filesystem(filesystem) = &storage.driver {
@@ -76,7 +76,7 @@ pub(crate) fn open_for_reading(
             root.display()
         );
     }
-    open(&config::Storage { read_only: true, ..storage.clone() })
+    Ok(open(&config::Storage { read_only: true, ..storage.clone() }).await?.driver)
 }
 
 /// Opens the configured driver for writing, also where `storage.maintenance.readonly` keeps the
@@ -84,10 +84,10 @@ pub(crate) fn open_for_reading(
 ///
 /// # Errors
 /// As for [`open`].
-pub(crate) fn open_for_writing(
+pub(crate) async fn open_for_writing(
     storage: &config::Storage,
 ) -> anyhow::Result<Arc<dyn storage::Driver>> {
-    open(&config::Storage { read_only: false, ..storage.clone() })
+    Ok(open(&config::Storage { read_only: false, ..storage.clone() }).await?.driver)
 }
 
 /// Has a driver watched if somebody wants to know: `metrics`, or traces. Otherwise it is left as it

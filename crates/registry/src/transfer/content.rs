@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use oci::{Digest, Hasher};
-use storage::{ByteStream, StorageError, StoragePath};
+use storage::{Appender, ByteStream, StorageError, StoragePath};
 
 use super::Transfer;
 use super::error::{Failure, found};
@@ -47,7 +47,8 @@ impl Transfer {
         }
         let staged = layout::transferred(&UploadId::random());
         let copied = match self.stage_content(digest, path, &staged).await {
-            Ok(size_bytes) => {
+            // The file stays open: what was gathered for it need not be written down in between.
+            Ok((size_bytes, _appender)) => {
                 let published = self.target.publish(&staged, path).await;
                 published.map(|()| size_bytes).map_err(Failure::Target)
             }
@@ -78,12 +79,13 @@ impl Transfer {
         digest: &Digest,
         path: &StoragePath,
         staged: &StoragePath,
-    ) -> Result<u64, Failure> {
+    ) -> Result<(u64, Box<dyn Appender>), Failure> {
         let object = self.source.open(path).await.map_err(Failure::Source)?;
         let size_bytes = object.size_bytes();
         let stream = Arc::clone(&object).stream(0..size_bytes);
         let mut reader = Reader { stream, hasher: digest.algorithm().hasher() };
-        let mut appender = self.target.append(staged).await.map_err(Failure::Target)?;
+        let mut appender =
+            self.target.append_toward(staged, path).await.map_err(Failure::Target)?;
         let mut batch = reader.batch(self).await.map_err(Failure::Source)?;
         while !batch.is_empty() {
             if self.is_ending() {
@@ -94,7 +96,7 @@ impl Transfer {
             batch = next.map_err(Failure::Source)?;
         }
         check(digest, reader.hasher.finish())?;
-        Ok(size_bytes)
+        Ok((size_bytes, appender))
     }
 
     /// Whether what the target has is what its digest says.

@@ -64,7 +64,7 @@ fn copy(arguments: &CopyArguments, from: &Config, to: &Config) -> anyhow::Result
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.context("the runtime could not be started")?;
     let code = runtime.block_on(async {
-        let (source, target) = open(arguments, from, to)?;
+        let (source, target) = open(arguments, from, to).await?;
         copy_between(arguments, source, target).await
     });
     // An operation of a storage that hangs shall not keep it.
@@ -73,7 +73,7 @@ fn copy(arguments: &CopyArguments, from: &Config, to: &Config) -> anyhow::Result
 }
 
 /// Opens source and target.
-fn open(
+async fn open(
     arguments: &CopyArguments,
     from: &Config,
     to: &Config,
@@ -93,13 +93,13 @@ fn open(
             .with_context(|| format!("both files name {}", one.display()));
     }
     let named = |file: &Path| format!("{}", file.display());
-    let source = storage_driver::open_for_reading(&from.storage);
+    let source = storage_driver::open_for_reading(&from.storage).await;
     let source = source.with_context(|| named(&arguments.from))?;
     let target = match root_given(to).filter(|_| arguments.dry_run) {
         // It would be made.
         Some(root) if !root.exists() => Ok(Arc::new(Memory::new()) as Arc<dyn Driver>),
-        _ if arguments.dry_run => storage_driver::open_for_reading(&to.storage),
-        _ => storage_driver::open_for_writing(&to.storage),
+        _ if arguments.dry_run => storage_driver::open_for_reading(&to.storage).await,
+        _ => storage_driver::open_for_writing(&to.storage).await,
     };
     Ok((source, target.with_context(|| named(&arguments.to))?))
 }
