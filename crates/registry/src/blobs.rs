@@ -5,6 +5,7 @@ use std::sync::Arc;
 use oci::{Algorithm, Digest, RepositoryName};
 use storage::{Object, StorageError};
 
+use crate::descriptors::Gone;
 use crate::{Error, Registry, Result, layout, link};
 
 /// A blob's canonical digest and size.
@@ -31,6 +32,19 @@ impl Registry {
     /// # Errors
     /// [`Error::BlobUnknown`] when the repository does not have it, or its data is gone.
     pub async fn stat_blob(&self, name: &RepositoryName, digest: &Digest) -> Result<BlobStat> {
+        match &self.descriptors {
+            None => self.stat_stored_blob(name, digest).await,
+            // In a box, so that requests without a cache don't carry its state along.
+            Some(cache) => Box::pin(self.stat_blob_by(&**cache, name, digest)).await,
+        }
+    }
+
+    /// Size and canonical digest of a blob, from the storage whatever a cache says.
+    pub(crate) async fn stat_stored_blob(
+        &self,
+        name: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<BlobStat> {
         let canonical = self.linked_blob(name, digest).await?;
         match self.driver.stat(&layout::blob_data(&canonical)).await {
             Ok(stat) => Ok(BlobStat { digest: canonical, size_bytes: stat.size_bytes }),
@@ -43,6 +57,17 @@ impl Registry {
     /// # Errors
     /// [`Error::BlobUnknown`] when the repository does not have it, or its data is gone.
     pub async fn open_blob(&self, name: &RepositoryName, digest: &Digest) -> Result<Blob> {
+        match &self.descriptors {
+            None => self.open_stored_blob(name, digest).await,
+            Some(cache) => Box::pin(self.open_blob_by(&**cache, name, digest)).await,
+        }
+    }
+
+    pub(crate) async fn open_stored_blob(
+        &self,
+        name: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<Blob> {
         let canonical = self.linked_blob(name, digest).await?;
         match self.driver.open(&layout::blob_data(&canonical)).await {
             Ok(object) => Ok(Blob { digest: canonical, object }),
@@ -55,9 +80,26 @@ impl Registry {
     /// # Errors
     /// [`Error::BlobUnknown`] when the repository does not have it.
     pub async fn delete_blob(&self, name: &RepositoryName, digest: &Digest) -> Result<()> {
-        let canonical = self.linked_blob(name, digest).await?;
+        let linked = self.linked_blob(name, digest).await;
+        let canonical = *linked.as_ref().unwrap_or(digest);
+        let outcome = match linked {
+            Ok(canonical) => self.delete_blob_links(name, &canonical, digest).await,
+            Err(error) => Err(error),
+        };
+        // Whatever came of it: what a failure left of the blob is not known, and what another
+        // program has deleted may be remembered still.
+        self.revoke(name, &[canonical, *digest], Gone::FromRepository).await;
+        outcome
+    }
+
+    async fn delete_blob_links(
+        &self,
+        name: &RepositoryName,
+        canonical: &Digest,
+        digest: &Digest,
+    ) -> Result<()> {
         // Without its canonical link a blob is gone under every other digest as well.
-        for digest in [&canonical, digest] {
+        for digest in [canonical, digest] {
             self.delete_if_there(&layout::layer_link(name, digest)).await?;
         }
         Ok(())
@@ -78,35 +120,42 @@ impl Registry {
         digest: &Digest,
         from: Option<&RepositoryName>,
     ) -> Result<Option<Digest>> {
-        let canonical = match from {
-            Some(source) => match self.stat_blob(source, digest).await {
-                Ok(stat) => Some(stat.digest),
+        let stat = match from {
+            Some(source) => match self.stat_stored_blob(source, digest).await {
+                Ok(stat) => Some(stat),
                 Err(Error::BlobUnknown { .. }) => None,
                 Err(error) => return Err(error),
             },
             None => self.find_blob(digest).await?,
         };
-        if let Some(canonical) = canonical {
-            self.driver.settle(&layout::blob_data(&canonical)).await?;
-            let links = link::changes(&canonical, digest, |d| layout::layer_link(name, d));
-            self.driver.apply(vec![links]).await?;
-        }
-        Ok(canonical)
+        let Some(stat) = stat else { return Ok(None) };
+        let canonical = stat.digest;
+        self.driver.settle(&layout::blob_data(&canonical)).await?;
+        let links = link::changes(&canonical, digest, |d| layout::layer_link(name, d));
+        let ticket = self.ticket(name).await;
+        self.driver.apply(vec![links]).await?;
+        self.remember_blob(ticket, name, digest, stat).await;
+        Ok(Some(canonical))
     }
 
-    /// The canonical digest of a blob that lies anywhere in the storage.
-    async fn find_blob(&self, digest: &Digest) -> Result<Option<Digest>> {
+    /// A blob that lies anywhere in the storage.
+    async fn find_blob(&self, digest: &Digest) -> Result<Option<BlobStat>> {
         let canonical = match digest.algorithm() {
             Algorithm::Sha256 => Some(*digest),
             _ => link::read(&*self.driver, &layout::alias(digest)).await?,
         };
         let Some(canonical) = canonical else { return Ok(None) };
-        Ok(self.is_stored(&canonical).await?.then_some(canonical))
+        match self.driver.stat(&layout::blob_data(&canonical)).await {
+            Ok(stat) => Ok(Some(BlobStat { digest: canonical, size_bytes: stat.size_bytes })),
+            Err(StorageError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 
-    /// Whether a repository has a blob, data included.
+    /// Whether a repository has a blob, data included, by the word of the storage alone: what is
+    /// accepted because of it must not depend on a cache.
     pub(crate) async fn has_blob(&self, name: &RepositoryName, digest: &Digest) -> Result<bool> {
-        match self.stat_blob(name, digest).await {
+        match self.stat_stored_blob(name, digest).await {
             Ok(_) => Ok(true),
             Err(Error::BlobUnknown { .. }) => Ok(false),
             Err(error) => Err(error),
@@ -121,7 +170,7 @@ impl Registry {
     }
 }
 
-fn blob_error(name: &RepositoryName, digest: &Digest, error: StorageError) -> Error {
+pub(crate) fn blob_error(name: &RepositoryName, digest: &Digest, error: StorageError) -> Error {
     if error.is_not_found() {
         tracing::warn!(repository = %name, %digest, "blob is linked but its data is gone");
         Error::BlobUnknown { name: name.clone(), digest: *digest }

@@ -9,6 +9,7 @@ mod answers;
 mod blobs;
 mod body;
 mod catalog;
+pub mod descriptors;
 mod error;
 pub mod layout;
 pub mod limits;

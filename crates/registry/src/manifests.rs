@@ -6,6 +6,7 @@ use oci::{
 };
 use storage::{Change, StorageError};
 
+use crate::descriptors::Gone;
 use crate::limits::{ANSWER_SOURCES_MAX, STORED_MANIFEST_BYTES_MAX};
 use crate::trail::Trail;
 use crate::{Error, Registry, Result, layout, link};
@@ -72,12 +73,16 @@ impl Registry {
             Reference::Tag(tag) => self.resolve_tag(name, tag).await?,
             Reference::Digest(digest) => *digest,
         };
-        let canonical = self.linked_manifest(name, &digest).await?.ok_or_else(unknown)?;
-        let loaded = self.load_manifest(&canonical).await?;
-        let (media_type, content) = loaded.ok_or_else(|| {
+        let canonical = match &self.descriptors {
+            None => self.linked_manifest(name, &digest).await?,
+            Some(cache) => Box::pin(self.linked_manifest_by(&**cache, name, &digest)).await?,
+        };
+        let canonical = canonical.ok_or_else(unknown)?;
+        let Some((media_type, content)) = self.load_manifest(&canonical).await? else {
             tracing::warn!(repository = %name, %digest, "manifest is linked but its data is gone");
-            unknown()
-        })?;
+            self.revoke(name, &[canonical, digest], Gone::FromStorage).await;
+            return Err(unknown());
+        };
         Ok(StoredManifest { digest, media_type, content })
     }
 
@@ -91,7 +96,7 @@ impl Registry {
         self.is_stored(&canonical).await
     }
 
-    /// Follows a repository's link to the canonical digest of a manifest.
+    /// Follows a repository's link to the canonical digest of a manifest, in the storage.
     pub(crate) async fn linked_manifest(
         &self,
         name: &RepositoryName,
@@ -165,8 +170,10 @@ impl Registry {
         let index = |tag| link::change(layout::tag_index(name, tag, &digest), &digest);
         new.extend(tags.iter().map(index));
         let current = |tag| link::change(layout::tag_current(name, tag), &digest);
+        let ticket = self.ticket(name).await;
         self.driver.apply(vec![new, tags.iter().map(current).collect()]).await?;
         self.remember_manifest(&canonical, media_type, &content);
+        self.remember_revision(ticket, name, &digest, &canonical).await;
         Ok(PushedManifest { digest, subject: manifest.subject_digest(), tags })
     }
 
@@ -180,18 +187,35 @@ impl Registry {
         name: &RepositoryName,
         digest: &Digest,
     ) -> Result<Vec<Tag>> {
-        let canonical = self.linked_manifest(name, digest).await?.ok_or_else(|| {
-            Error::ManifestUnknown { name: name.clone(), reference: Reference::Digest(*digest) }
-        })?;
+        let linked = self.linked_manifest(name, digest).await?;
+        let outcome = match &linked {
+            Some(canonical) => self.delete_stored_manifest(name, digest, canonical).await,
+            None => {
+                let reference = Reference::Digest(*digest);
+                Err(Error::ManifestUnknown { name: name.clone(), reference })
+            }
+        };
+        // Whatever came of it, as with blobs.
+        let canonical = linked.unwrap_or(*digest);
+        self.revoke(name, &[canonical, *digest], Gone::FromRepository).await;
+        outcome
+    }
+
+    async fn delete_stored_manifest(
+        &self,
+        name: &RepositoryName,
+        digest: &Digest,
+        canonical: &Digest,
+    ) -> Result<Vec<Tag>> {
         // Tags go first: should this be cut short, what remains is an untagged manifest whose
         // deletion can be repeated, and never a tag that names nothing.
-        let tags = self.tags_of(name, &canonical).await?;
+        let tags = self.tags_of(name, canonical).await?;
         for tag in &tags {
             self.delete_if_there(&layout::tag(name, tag)).await?;
         }
         // Without its canonical link a manifest is gone under every other digest as well.
-        self.delete_if_there(&layout::revision(name, &canonical)).await?;
-        if *digest != canonical {
+        self.delete_if_there(&layout::revision(name, canonical)).await?;
+        if digest != canonical {
             self.delete_if_there(&layout::revision(name, digest)).await?;
         }
         Ok(tags)

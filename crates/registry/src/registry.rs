@@ -8,6 +8,7 @@ use storage::{Driver, StorageError, StoragePath};
 
 use crate::answers::Answers;
 use crate::limits::{self, REMOTE_READS_AT_ONCE};
+use crate::descriptors::DescriptorCache;
 use crate::listings::Listings;
 use crate::manifests::ManifestCache;
 use crate::policy::Validation;
@@ -51,6 +52,8 @@ pub struct Registry {
     pub(crate) referrers: ReferrersIndexes,
     pub(crate) hash_states: HashStates,
     pub(crate) upload_budget: Budget,
+    /// What several servers remember together; most have none.
+    pub(crate) descriptors: Option<Arc<dyn DescriptorCache>>,
 }
 
 impl Registry {
@@ -65,9 +68,17 @@ impl Registry {
             referrers: ReferrersIndexes::new(),
             hash_states: HashStates::new(),
             upload_budget: Budget::default(),
+            descriptors: None,
             driver,
             options,
         }
+    }
+
+    /// Has a descriptor cache asked before the storage, and told what the storage said.
+    #[must_use]
+    pub fn with_descriptor_cache(mut self, cache: Arc<dyn DescriptorCache>) -> Self {
+        self.descriptors = Some(cache);
+        self
     }
 
     /// The storage.

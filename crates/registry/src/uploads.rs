@@ -132,8 +132,11 @@ impl Registry {
             self.discard_upload(name, id).await;
             return Err(Error::DigestMismatch { expected: *digest, actual });
         }
+        let ticket = self.ticket(name).await;
         self.driver.apply(commit_changes(name, id, &canonical, digest)).await?;
-        Ok(BlobStat { digest: canonical, size_bytes })
+        let stat = BlobStat { digest: canonical, size_bytes };
+        self.remember_blob(ticket, name, digest, stat).await;
+        Ok(stat)
     }
 
     /// Takes a whole blob in one go.

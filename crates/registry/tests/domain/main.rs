@@ -3,6 +3,7 @@
 
 mod blobs;
 mod catalog;
+mod descriptors;
 mod faults;
 mod manifests;
 mod purge;
