@@ -51,6 +51,28 @@ pub(crate) fn path_or_url(text: &str) -> Result<(), String> {
     if begins_as_url || is_url(text) { url(text) } else { Ok(()) }
 }
 
+/// The address of a server that is connected to.
+pub(crate) fn host_port(text: &str) -> Result<(), String> {
+    let advice = "write host:port such as redis.example.com:6379 or [::1]:6379";
+    let (host, port) = text.rsplit_once(':').ok_or_else(|| format!("has no port; {advice}"))?;
+    if port.parse::<u16>().is_err() {
+        return Err(format!("the port must be a number up to 65535; {advice}"));
+    }
+    let is_bracketed = host.starts_with('[') && host.ends_with(']') && host.len() > 2;
+    if is_url(text) || (!is_bracketed && host.contains([':', '/', '@', '[', ']', ' '])) {
+        return Err(format!("is no host and port; {advice}"));
+    }
+    Ok(())
+}
+
+/// What Redis takes as the name of a connection.
+pub(crate) fn client_name(text: &str) -> Result<(), String> {
+    match text.chars().all(|c| c.is_ascii_graphic()) {
+        true => Ok(()),
+        false => Err("may hold only ASCII letters, digits and signs, and no space".to_owned()),
+    }
+}
+
 /// Whether a text is meant as a URL, where it may be a path as well.
 pub(crate) fn is_url(text: &str) -> bool {
     text.contains("://")

@@ -7,7 +7,7 @@ use std::{fmt::Write, path::PathBuf};
 use crate::{
     schema::{Key, Kind, Section},
     sections::ROOT,
-    unsupported,
+    unsupported, validate,
 };
 
 const BEGIN: &str = "<!-- keys: generated from the schema, do not edit -->\n";
@@ -44,6 +44,7 @@ fn status_of(path: &str) -> &'static str {
         "compatibility" | "reporting" => "no effect",
         _ if matches!(path, "storage.s3.loglevel" | "storage.s3aws.loglevel") => "no effect",
         _ if unsupported::is_unbuilt(path) => "refused",
+        _ if validate::is_without_effect(path) => "no effect",
         _ => "built",
     }
 }

@@ -55,8 +55,6 @@ const MIDDLEWARE: &str =
     "this middleware is not built; leave the entry out or set `disabled: true`";
 const SIGNATURE: &str =
     "signature version 2 is not built, and every store of today takes version 4; leave it out";
-const REDIS: &str =
-    "Redis is not built yet; leave it out and use `storage.cache.blobdescriptor: inmemory`";
 
 /// What is missing (for the documentation), the key that asks for it, when, and what to do.
 #[rustfmt::skip]
@@ -66,8 +64,6 @@ const REFUSED: &[(&str, &str, When, &str)] = &[
     ("middleware.storage", "middleware.storage", When::EnabledEntryBut(&["redirect", "rewrite"]), MIDDLEWARE),
     ("storage.s3.v4auth", "storage.s3.v4auth", When::Is("false"), SIGNATURE),
     ("storage.s3aws.v4auth", "storage.s3aws.v4auth", When::Is("false"), SIGNATURE),
-    ("redis", "redis.addrs", When::Set, REDIS),
-    ("storage.cache.blobdescriptor", "storage.cache.blobdescriptor", When::Is("redis"), REDIS),
     ("storage.swift", "storage.swift", When::Written, REMOVED),
     ("storage.oss", "storage.oss", When::Written, REMOVED),
     ("proxy", "proxy.remoteurl", When::Set, "the pull-through cache is not built yet; leave `proxy` out"),

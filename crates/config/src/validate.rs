@@ -8,6 +8,10 @@ use crate::{
     tree::{Entry, Node, Value},
 };
 
+mod shared_cache;
+#[cfg(test)]
+pub(crate) use shared_cache::is_without_effect;
+
 const NOWHERE: Origin = Origin::File { line: 1, column: 1 };
 
 /// The version must be there and be the one that exists.
@@ -256,8 +260,10 @@ fn purging(root: &Node, findings: &mut Findings) {
 }
 
 fn cache(root: &Node, findings: &mut Findings) {
-    let Some(cache) = root.at("storage.cache") else { return };
-    let Some(kind) = cache.get("blobdescriptor") else { return };
+    let kind = root.at("storage.cache.blobdescriptor");
+    let is_redis = kind.and_then(Node::as_text) == Some("redis");
+    shared_cache::check(root, is_redis, findings);
+    let (Some(cache), Some(kind)) = (root.at("storage.cache"), kind) else { return };
     let key = "storage.cache.blobdescriptor";
     match kind.as_text().unwrap_or_default() {
         "" | "inmemory" => {}

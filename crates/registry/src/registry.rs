@@ -7,8 +7,8 @@ use oci::Digest;
 use storage::{Driver, StorageError, StoragePath};
 
 use crate::answers::Answers;
-use crate::limits::{self, REMOTE_READS_AT_ONCE};
 use crate::descriptors::DescriptorCache;
+use crate::limits::{self, REMOTE_READS_AT_ONCE};
 use crate::listings::Listings;
 use crate::manifests::ManifestCache;
 use crate::policy::Validation;

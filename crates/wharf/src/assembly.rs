@@ -6,11 +6,14 @@ use anyhow::Context as _;
 use config::Config;
 use notify::Notifier;
 use objects::Objects;
+use redis_cache::RedisCache;
 use registry::Registry;
 use server::{AccessLog, App, Metrics, StoreHealth};
 
 use crate::storage_driver::Opened;
-use crate::{authentication, descriptors, encryption, notifications, options, storage_driver};
+use crate::{
+    authentication, descriptors, encryption, notifications, options, shared_cache, storage_driver,
+};
 
 /// What runs and what others need to know of.
 pub(crate) struct Parts {
@@ -30,9 +33,20 @@ pub(crate) async fn assemble(config: &Config, is_traced: bool) -> anyhow::Result
     let tls = encryption::load(config)?;
     let Opened { driver, objects } = storage_driver::open(&config.storage).await?;
     let notifier = notifications::open(config)?;
-    let metrics = metrics(config, notifier.as_deref(), tls.as_ref(), objects);
+    let cache = shared_cache::open(config)?;
+    let watched = Watched {
+        notifier: notifier.as_deref(),
+        tls: tls.as_ref(),
+        objects,
+        cache: cache.as_deref(),
+    };
+    let metrics = metrics(config, watched);
     let driver = storage_driver::observed(driver, metrics.as_ref(), is_traced);
-    let registry = Arc::new(Registry::new(driver, options::registry(config)));
+    let mut registry = Registry::new(driver, options::registry(config));
+    if let Some(cache) = cache {
+        registry = registry.with_descriptor_cache(cache);
+    }
+    let registry = Arc::new(registry);
     let mut options = options::server(config)?;
     options.connections_max =
         descriptors::connections(options.connections_max, descriptors::raise());
@@ -52,15 +66,19 @@ pub(crate) async fn assemble(config: &Config, is_traced: bool) -> anyhow::Result
     Ok(Parts { app: Arc::new(app), tls, notifier })
 }
 
-/// What is measured, where it can be seen: on the debug listener.
-fn metrics(
-    config: &Config,
-    notifier: Option<&Notifier>,
-    tls: Option<&Arc<tls::Server>>,
+/// Who has something to measure.
+struct Watched<'a> {
+    notifier: Option<&'a Notifier>,
+    tls: Option<&'a Arc<tls::Server>>,
     objects: Option<Arc<Objects>>,
-) -> Option<Metrics> {
+    cache: Option<&'a RedisCache>,
+}
+
+/// What is measured, where it can be seen: on the debug listener.
+fn metrics(config: &Config, watched: Watched<'_>) -> Option<Metrics> {
     config.http.debug.as_ref().and(config.http.prometheus_path.as_ref())?;
     let mut metrics = Metrics::new();
+    let Watched { notifier, tls, objects, cache } = watched;
     if let Some(tls) = tls.cloned() {
         metrics.watch_certificate(move || tls.expires());
     }
@@ -73,6 +91,9 @@ fn metrics(
     }
     if let Some(notifier) = notifier {
         metrics.register(|registry| notifier.register_metrics(registry));
+    }
+    if let Some(cache) = cache {
+        metrics.register(|registry| cache.register_metrics(registry));
     }
     Some(metrics)
 }

@@ -13,6 +13,7 @@ mod logging;
 mod notifications;
 mod options;
 mod purging;
+mod shared_cache;
 mod shutdown;
 mod storage_driver;
 mod telemetry;

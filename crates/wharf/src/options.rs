@@ -21,9 +21,11 @@ pub(crate) fn registry(config: &Config) -> registry::Options {
         },
         manifest_cache_entries: match (config.storage.descriptor_cache, entries) {
             (None, _) => 0,
+            // Redis has no size; what manifests say is kept in memory beside it.
+            (Some(DescriptorCache::Redis), _) => registry::limits::MANIFEST_CACHE_ENTRIES,
             // Unlimited: the cache is bounded by its bytes all the same.
-            (Some(_), 0) => usize::MAX,
-            (Some(DescriptorCache::InMemory | DescriptorCache::Redis), entries) => entries,
+            (Some(DescriptorCache::InMemory), 0) => usize::MAX,
+            (Some(DescriptorCache::InMemory), entries) => entries,
         },
         redirects: redirects(config),
     }

@@ -3,28 +3,42 @@
 use std::{path::PathBuf, time::Duration};
 
 use crate::{
+    check,
     reader::Reader,
     schema::{self, Section},
     secret::Secret,
 };
 
 pub(crate) static SECTION: Section = Section::new(&[
-    schema::texts("addrs", "`host:port` of one server, of a cluster's or of the sentinels.")
-        .alias(&["addr"]),
+    schema::checked_texts(
+        "addrs",
+        check::host_port,
+        "`host:port`: one is a server, several are a cluster's or, with `mastername`, sentinels.",
+    )
+    .alias(&["addr"]),
     schema::text("username", "User."),
     schema::secret("password", "Password."),
     schema::count("db", "Number of the database.").default("0"),
-    schema::text("clientname", "Name of the connection."),
-    schema::count("protocol", "Version of the protocol."),
+    schema::checked("clientname", check::client_name, "Name of the connection; not in a cluster."),
+    schema::count("protocol", "Version of the protocol: 2, or 3; 2 unless set."),
     schema::text("sentinelusername", "User at the sentinels."),
     schema::secret("sentinelpassword", "Password at the sentinels."),
     schema::text("mastername", "Name of the master; turns sentinel mode on."),
-    schema::integer("maxretries", "Attempts after the first; -1 is none."),
-    schema::duration_or_off("minretrybackoff", "Shortest time between two attempts."),
-    schema::duration_or_off("maxretrybackoff", "Longest time between two attempts."),
-    schema::duration_or_off("dialtimeout", "Time to connect."),
-    schema::duration_or_off("readtimeout", "Time to read."),
-    schema::duration_or_off("writetimeout", "Time to write."),
+    schema::integer(
+        "maxretries",
+        "Attempts after the first, at most 10; -1 is none, 1 unless set.",
+    ),
+    schema::duration_or_off(
+        "minretrybackoff",
+        "Shortest time between two attempts; 8ms unless set.",
+    ),
+    schema::duration_or_off(
+        "maxretrybackoff",
+        "Longest time between two attempts; 512ms unless set.",
+    ),
+    schema::duration_or_off("dialtimeout", "Time to connect; 500ms unless set."),
+    schema::duration_or_off("readtimeout", "Time until an answer is there; 250ms unless set."),
+    schema::duration_or_off("writetimeout", "Added to `readtimeout`."),
     schema::boolean("contexttimeoutenabled", "Deadlines of requests hold for commands too."),
     schema::boolean("poolfifo", "First in, first out."),
     schema::integer("poolsize", "Connections."),
@@ -42,7 +56,11 @@ pub(crate) static SECTION: Section = Section::new(&[
         .alias(&["disableindentity"]),
     schema::text("identitysuffix", "What is added to the client's name."),
     schema::boolean("unstableresp3", "Accepts unstable answers of version 3."),
-    schema::optional("tls", &TLS, "TLS to the server."),
+    schema::optional(
+        "tls",
+        &TLS,
+        "TLS to the servers and the sentinels; on when anything in it is set.",
+    ),
     schema::optional("pool", &POOL, "Old spelling of the pool's keys."),
 ])
 .silent(&["options"]);
@@ -50,7 +68,7 @@ pub(crate) static SECTION: Section = Section::new(&[
 static TLS: Section = Section::new(&[
     schema::text("certificate", "PEM file with the client's certificate."),
     schema::text("key", "PEM file with the client's key."),
-    schema::texts("rootcas", "PEM files with the server's authorities."),
+    schema::texts("rootcas", "PEM files with the servers' authorities; the system's unless set."),
 ]);
 
 static POOL: Section = Section::new(&[

@@ -125,6 +125,7 @@ fn sample(path: &str, key: &Key) -> String {
         _ if path.ends_with("signingalgorithms") => "[ES256]",
         "auth.htpasswd.anonymous" => "[pull]",
         "http.trustedproxies" | "storage.redirect.except.networks" => "[10.0.0.0/8]",
+        "redis.addrs" => "['one:1', 'two:2']",
         _ => "",
     };
     if !known.is_empty() {

@@ -13,16 +13,11 @@ fn unbuilt_features_are_refused_by_name() {
         ("middleware: {storage: [{name: cloudfront}]}", &["middleware.storage"][..]),
         ("middleware: {registry: [{name: x, disabled: false}]}", &["middleware.registry"]),
         ("middleware: {repository: [{disabled: true}, {name: x}]}", &["middleware.repository"]),
-        ("redis: {addrs: ['h:1']}", &["redis.addrs"]),
-        ("redis: {addr: 'h:1'}", &["redis.addrs"]),
-        ("redis: {addr: 'h:1'}\n", &["redis.addrs"]),
         ("proxy: {remoteurl: 'https://h'}", &["proxy.remoteurl"]),
         ("log: {hooks: [{type: mail}]}", &["log.hooks"]),
     ] {
         assert_eq!(refused(&with(lines)), keys, "{lines}");
     }
-    let cache = with("  cache: {blobdescriptor: redis}\nredis: {addr: 'h:1'}");
-    assert_eq!(refused(&cache), ["redis.addrs", "storage.cache.blobdescriptor"]);
     let schema1 = with("compatibility: {schema1: {enabled: true}}");
     assert_eq!(refused(&schema1), ["compatibility.schema1.enabled"]);
     for (driver, parameters) in [("swift", "{authurl: a}"), ("oss", "{bucket: b}")] {
@@ -36,7 +31,7 @@ fn built_and_harmless_things_are_not_refused() {
     let text = with(
         "  delete: {enabled: true}
   maintenance: {readonly: {enabled: true}, uploadpurging: {enabled: true}}
-  cache: {blobdescriptor: inmemory, blobdescriptorsize: 5}
+  cache: {blobdescriptor: redis}
   redirect: {disable: true}
   tag: {concurrencylimit: 3}
 auth: {htpasswd: {realm: r, path: p, anonymous: [pull]}}
@@ -60,7 +55,7 @@ health:
 log: {level: debug, hooks: [{disabled: true}]}
 notifications: {endpoints: [{disabled: true}, {url: 'http://h'}], events: {includereferences: true}}
 middleware: {storage: [{name: x, disabled: true}]}
-redis: {password: x}
+redis: {addrs: ['h:1', 'h:2'], password: x, mastername: m, tls: {rootcas: [ca]}}
 proxy: {remoteurl: ''}
 catalog: {maxentries: 5}
 tags: {maxtags: 5}

@@ -155,6 +155,7 @@ fn lists() {
             ("REGISTRY_HTTP_TLS_KEY", "k.pem"),
             ("REGISTRY_HTTP_TLS_CLIENTCAS_0", "a.pem"),
             ("REGISTRY_HTTP_TLS_CLIENTCAS_1", "b.pem"),
+            ("REGISTRY_STORAGE_CACHE_BLOBDESCRIPTOR", "redis"),
             ("REGISTRY_REDIS_ADDRS", r#"["h:1", "h:2"]"#),
             ("REGISTRY_REDIS_ADDRS_1", "h:3"),
             ("REGISTRY_NOTIFICATIONS_ENDPOINTS_0_URL", "https://h/"),
@@ -247,7 +248,8 @@ fn both_spellings() {
         assert_eq!(clean(FILESYSTEM, &[(name, "h:25")]).log.hooks[0].smtp_addr, "h:25");
     }
     for name in ["REGISTRY_REDIS_ADDRS", "REGISTRY_REDIS_OPTIONS_ADDRS", "REGISTRY_REDIS_ADDR"] {
-        assert_eq!(clean(FILESYSTEM, &[(name, "[h:1]")]).redis.addrs, ["h:1"]);
+        let cache = ("REGISTRY_STORAGE_CACHE_BLOBDESCRIPTOR", "redis");
+        assert_eq!(clean(FILESYSTEM, &[cache, (name, "[h:1]")]).redis.addrs, ["h:1"]);
     }
     assert_eq!(clean(FILESYSTEM, &[("REGISTRY_REDIS_OPTIONS_DB", "3")]).redis.db, 3);
     for name in

@@ -300,6 +300,17 @@ fn wrong_values_are_errors_with_their_place() {
             "4:27: storage.cache.blobdescriptor: `redis` needs `redis.addrs`",
         ),
         (
+            "redis: {addrs: ['h:1', redis]}",
+            "4:24: redis.addrs.1: `redis` has no port; write host:port",
+        ),
+        (
+            "redis: {addrs: ['redis://u:hunter2@h:1']}",
+            "redis.addrs.0: `redis://***@h:1` is no host and port; write host:port",
+        ),
+        ("redis: {addr: 'h:x'}", "redis.addrs.0: `h:x` the port must be a number up to 65535"),
+        ("redis: {clientname: a b}", "4:21: redis.clientname: `a b` may hold only ASCII"),
+        ("redis: {tls: {key: k}}", "4:20: redis.tls.certificate: must be set too, as `key` is"),
+        (
             "  maintenance: {uploadpurging: {interval: 0s}}",
             "4:43: storage.maintenance.uploadpurging.interval: must be more",
         ),
@@ -364,17 +375,71 @@ fn descriptor_cache() {
 }
 
 #[test]
+fn what_redis_can_t_be_told_draws_a_warning() {
+    assert_eq!(
+        warnings(&with("redis: {addrs: ['h:1'], poolsize: 5}"), &[]),
+        [
+            "config.yml:4:16: redis.addrs: has no effect without `storage.cache.blobdescriptor: redis`"
+        ]
+    );
+    let cache = "  cache: {blobdescriptor: redis}\n";
+    for (redis, keys) in [
+        ("addr: h:1, db: 3, clientname: n, protocol: 3, readtimeout: 1s, maxretries: -1", &[][..]),
+        ("addr: h:1, db: 0, readonly: false, poolfifo: no, disableindentity: off", &[]),
+        ("addrs: [h:1, h:2], mastername: m, db: 3, clientname: n, sentinelusername: u", &[]),
+        ("addrs: [h:1, h:2], db: 3, clientname: n", &["redis.clientname", "redis.db"]),
+        ("addrs: [h:1, h:2], db: 0", &[]),
+        ("addr: h:1, protocol: 4", &["redis.protocol"]),
+        (
+            "addr: h:1, sentinelusername: u, sentinelpassword: p",
+            &["redis.sentinelpassword", "redis.sentinelusername"],
+        ),
+        (
+            "addr: h:1, poolsize: 5, pooltimeout: 1s, minidleconns: 1, maxidleconns: 1, \
+             maxactiveconns: 1, connmaxidletime: 1s, connmaxlifetime: 1s, maxredirects: 3, \
+             identitysuffix: s, poolfifo: true, contexttimeoutenabled: true, readonly: true, \
+             routebylatency: true, routerandomly: true, disableidentity: true, unstableresp3: true",
+            &[
+                "redis.connmaxidletime",
+                "redis.connmaxlifetime",
+                "redis.contexttimeoutenabled",
+                "redis.disableidentity",
+                "redis.identitysuffix",
+                "redis.maxactiveconns",
+                "redis.maxidleconns",
+                "redis.maxredirects",
+                "redis.minidleconns",
+                "redis.poolfifo",
+                "redis.poolsize",
+                "redis.pooltimeout",
+                "redis.readonly",
+                "redis.routebylatency",
+                "redis.routerandomly",
+                "redis.unstableresp3",
+            ],
+        ),
+    ] {
+        let text = with(&format!("{cache}redis: {{{redis}}}"));
+        let loaded = load_with(&text, &[]).unwrap_or_else(|errors| panic!("{errors}\nof {redis}"));
+        let mut found: Vec<&str> = loaded.warnings.iter().map(|w| w.key.as_str()).collect();
+        found.sort_unstable();
+        assert_eq!(found, keys, "{redis}");
+    }
+}
+
+#[test]
 fn old_spellings() {
     assert_eq!(clean(&with("loglevel: DEBUG"), &[]).log.level, LogLevel::Debug);
     let both = with("loglevel: debug\nlog: {level: error}");
     assert_eq!(load_with(&both, &[]).unwrap().config.log.level, LogLevel::Error);
     assert_eq!(warnings(&both, &[]).len(), 1);
 
-    let redis = "redis:\n  addr: h:1\n  pool: {maxidle: 16, maxactive: 64, idletimeout: 300s}";
+    let redis = "redis: {pool: {maxidle: 16, maxactive: 64, idletimeout: 300s}}";
     let redis = clean(&with(redis), &[]).redis;
-    assert_eq!(redis.addrs, ["h:1"]);
     assert_eq!((redis.max_idle_conns, redis.max_active_conns), (Some(16), Some(64)));
     assert_eq!(redis.conn_max_idle_time, Some(Duration::from_secs(300)));
+    let redis = clean(&with("  cache: {layerinfo: redis}\nredis: {addr: h:1}"), &[]).redis;
+    assert_eq!(redis.addrs, ["h:1"]);
 
     let text = with("  cache:\n    layerinfo: redis\n    blobdescriptor: inmemory");
     let loaded = load_with(&text, &[]).unwrap();

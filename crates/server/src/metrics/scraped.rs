@@ -9,13 +9,15 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
+use registry::descriptors::DescriptorCacheStats;
 use registry::{CacheStats, Registry};
 
 use super::gauge;
 use crate::health::Health;
 
-/// Distribution's metrics of its cache, in the names of versions 3 and 2. A cache in memory can't
-/// fail, so its errors stay at zero.
+/// Distribution's metrics of its cache, in the names of versions 3 and 2: of the descriptor cache
+/// that several servers share, or else of the manifests in memory. Those can't fail, so their
+/// errors stay at zero.
 pub(super) struct ManifestCache {
     /// Weak: the registry's driver is observed by the metrics that this belongs to.
     registry: Weak<Registry>,
@@ -36,12 +38,24 @@ impl fmt::Debug for ManifestCache {
 impl Collector for ManifestCache {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let Some(registry) = self.registry.upgrade() else { return Ok(()) };
+        let shared = registry.descriptor_cache_stats();
+        if let Some(DescriptorCacheStats { is_available, .. }) = shared {
+            let descriptor = encoder.encode_descriptor(
+                "wharf_descriptor_cache_available",
+                "1 while the shared descriptor cache can be had, otherwise 0.",
+                None,
+                MetricType::Gauge,
+            )?;
+            ConstGauge::new(i64::from(is_available)).encode(descriptor)?;
+        }
         let CacheStats { requests, hits } = registry.manifest_cache_stats();
+        let (requests, hits, errors) = shared
+            .map_or((requests, hits, 0), |shared| (shared.requests, shared.hits, shared.errors));
         let misses = requests.saturating_sub(hits);
         for (name, help, value) in [
             ("requests", "The number of cache requests received.", requests),
             ("hits", "The number of cache requests that hit.", hits),
-            ("errors", "The number of cache request errors.", 0),
+            ("errors", "The number of cache request errors.", errors),
         ] {
             let name = format!("registry_storage_cache_{name}");
             let descriptor = encoder.encode_descriptor(&name, help, None, MetricType::Counter)?;
@@ -50,7 +64,8 @@ impl Collector for ManifestCache {
         let help = "The number of cache requests received, by their outcome.";
         let mut descriptor =
             encoder.encode_descriptor("registry_storage_cache", help, None, MetricType::Counter)?;
-        for (kind, value) in [("Request", requests), ("Hit", hits), ("Miss", misses), ("Error", 0)]
+        for (kind, value) in
+            [("Request", requests), ("Hit", hits), ("Miss", misses), ("Error", errors)]
         {
             let labels = [("type", kind)];
             ConstCounter::new(value).encode(descriptor.encode_family(&labels)?)?;
