@@ -142,7 +142,11 @@ impl Inner {
             }
             self.is_resending.store(false, Ordering::SeqCst);
             // Somebody may have added one and seen this task still at work.
-            if self.pending.next().is_none() || self.is_resending.swap(true, Ordering::SeqCst) {
+            if self.pending.next().is_none() {
+                tracing::info!("nothing is left that Redis has to be told of");
+                return;
+            }
+            if self.is_resending.swap(true, Ordering::SeqCst) {
                 return;
             }
         }
@@ -217,6 +221,11 @@ impl DescriptorCache for RedisCache {
             );
         }
         if !self.inner.is_resending.swap(true, Ordering::SeqCst) {
+            tracing::warn!(
+                repository = %name,
+                "Redis could not be told of a delete: it is told later, and not believed about the \
+                 repository before; other servers may show until then what was deleted"
+            );
             let inner = Arc::clone(&self.inner);
             tokio::spawn(async move { inner.resend_all().await });
         }

@@ -10,6 +10,10 @@ pub const ENTRY_LIFETIME: Duration = Duration::from_secs(3600);
 /// How long a connection to Redis may take unless configured.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
 
+/// How many times that the whole of it may take where it goes by several servers, of which some may
+/// be gone: sentinels and their master, the nodes of a cluster. It goes on behind who waits.
+pub const CONNECT_STEPS: u32 = 4;
+
 /// How long an answer of Redis may take unless configured. The storage would have answered by then.
 pub const RESPONSE_TIMEOUT: Duration = Duration::from_millis(250);
 

@@ -16,7 +16,8 @@ use crate::options::{Options, Password};
 /// Whom to connect to.
 pub(super) enum Connector {
     Single(Box<Client>),
-    Sentinel(Box<Mutex<SentinelClient>>),
+    /// One client for each sentinel.
+    Sentinels(Vec<Mutex<SentinelClient>>),
     Cluster(Box<ClusterClient>),
 }
 
@@ -34,8 +35,11 @@ impl Connector {
             if addresses.is_empty() {
                 return Err(OpenError::NoAddress);
             }
-            let client = sentinel(options, addresses, master, certificates).map_err(refused)?;
-            return Ok(Self::Sentinel(Box::new(Mutex::new(client))));
+            let clients = addresses.into_iter().map(|address| {
+                sentinel(options, address, master, certificates.clone()).map(Mutex::new)
+            });
+            let clients = clients.collect::<RedisResult<_>>().map_err(refused)?;
+            return Ok(Self::Sentinels(clients));
         }
         match addresses.len() {
             0 => Err(OpenError::NoAddress),
@@ -118,11 +122,11 @@ fn cluster(
 
 fn sentinel(
     options: &Options,
-    addresses: Vec<ConnectionAddr>,
+    address: ConnectionAddr,
     master: &str,
     certificates: Option<TlsCertificates>,
 ) -> RedisResult<SentinelClient> {
-    let mut builder = SentinelClientBuilder::new(addresses, master, SentinelServerType::Master)?
+    let mut builder = SentinelClientBuilder::new([address], master, SentinelServerType::Master)?
         .set_client_to_redis_db(options.database)
         .set_client_to_redis_protocol(protocol(options));
     if let Some(user) = &options.username {

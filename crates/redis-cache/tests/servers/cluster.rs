@@ -58,3 +58,22 @@ async fn everything_works_in_a_cluster() {
         assert_ne!(server.cli(&["DBSIZE"]), "0", "nothing lies at {port}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_does_not_answer_does_not_keep_the_others_from_it() {
+    let Some(servers) = cluster() else { return };
+    let addresses: Vec<String> = servers.iter().map(Server::address).collect();
+    servers[0].signal("-STOP");
+    let a = RedisCache::open(Options::new(addresses)).unwrap();
+    let started = Instant::now();
+    // Two thirds of the repositories lie on the others.
+    for number in (0..20).cycle() {
+        let repository = format!("some/repository{number}");
+        if let Some(ticket) = a.ticket(&name(&repository)).await {
+            a.remember_blob(ticket, &name(&repository), &digest("layer"), stat("layer")).await;
+            break;
+        }
+        assert!(started.elapsed() < Duration::from_secs(10), "the others are not asked");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
