@@ -5,7 +5,7 @@ APT_PACKAGES=(
     docker-registry nginx-light wrk busybox-static jq curl ca-certificates e2fsprogs procps
     python3 openssl apache2-utils valgrind
     iproute2 docker-compose python3-yaml lintian
-    prometheus
+    prometheus redis-server redis-sentinel
 )
 
 # name, package, version; cosign comes last because it takes longest to build.
