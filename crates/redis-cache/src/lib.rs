@@ -1,7 +1,7 @@
 //! The descriptor cache that several servers on one storage share, in Redis.
 //!
 //! Keys and fields are those of CNCF Distribution, so that both can use one Redis; what Distribution
-//! has no place for lies beside them under `wharf::` ([`keys`]). Every key that is written here gets
+//! has no place for lies beside them under `wharf::` (`keys.rs`). Every key that is written here gets
 //! a lifetime, which is how long something wrong can last at most.
 //!
 //! Redis is never waited for long, and never needed: while it can't be had, the storage is asked.
