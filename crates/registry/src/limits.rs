@@ -96,6 +96,9 @@ pub const UPLOAD_ID_BYTES_MAX: usize = 128;
 /// The largest saved digest state that is read, in bytes.
 pub const MIDSTATE_BYTES_MAX: u64 = 4096;
 
+/// The memory for which manifests tags were seen to lead to, in bytes: some 25,000 of them.
+pub const TAGGED_BYTES_MAX: u64 = 8 << 20;
+
 /// The size at which a page of referrers ends, in bytes of JSON: clients read an index of at most
 /// 4 MiB.
 pub const REFERRERS_PAGE_BYTES_MAX: usize = 3 << 20;

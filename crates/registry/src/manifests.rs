@@ -12,9 +12,11 @@ use crate::trail::Trail;
 use crate::{Error, Registry, Result, layout, link};
 
 mod cache;
+mod tagged;
 
 pub use cache::CacheStats;
 pub(crate) use cache::ManifestCache;
+pub(crate) use tagged::Tagged;
 
 /// A manifest as it is served.
 #[derive(Debug, Clone)]
@@ -73,16 +75,25 @@ impl Registry {
             Reference::Tag(tag) => self.resolve_tag(name, tag).await?,
             Reference::Digest(digest) => *digest,
         };
-        let canonical = match &self.descriptors {
-            None => self.linked_manifest(name, &digest).await?,
-            Some(cache) => Box::pin(self.linked_manifest_by(&**cache, name, &digest)).await?,
+        let is_by_remote_tag = matches!(reference, Reference::Tag(_)) && self.driver.is_remote();
+        let known = is_by_remote_tag.then(|| self.tagged.get(name, &digest)).flatten();
+        let canonical = match (known, &self.descriptors) {
+            (Some(canonical), _) => Some(canonical),
+            (None, None) => self.linked_manifest(name, &digest).await?,
+            (None, Some(cache)) => {
+                Box::pin(self.linked_manifest_by(&**cache, name, &digest)).await?
+            }
         };
         let canonical = canonical.ok_or_else(unknown)?;
         let Some((media_type, content)) = self.load_manifest(&canonical).await? else {
             tracing::warn!(repository = %name, %digest, "manifest is linked but its data is gone");
+            self.tagged.forget(name, &digest);
             self.revoke(name, &[canonical, digest], Gone::FromStorage).await;
             return Err(unknown());
         };
+        if is_by_remote_tag && known.is_none() {
+            self.tagged.note(name, &digest, &canonical);
+        }
         Ok(StoredManifest { digest, media_type, content })
     }
 
@@ -197,6 +208,7 @@ impl Registry {
         };
         // Whatever came of it, as with blobs.
         let canonical = linked.unwrap_or(*digest);
+        self.tagged.forget(name, digest);
         self.revoke(name, &[canonical, *digest], Gone::FromRepository).await;
         outcome
     }

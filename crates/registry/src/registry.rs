@@ -10,7 +10,7 @@ use crate::answers::Answers;
 use crate::descriptors::DescriptorCache;
 use crate::limits::{self, REMOTE_READS_AT_ONCE};
 use crate::listings::Listings;
-use crate::manifests::ManifestCache;
+use crate::manifests::{ManifestCache, Tagged};
 use crate::policy::Validation;
 use crate::redirects::Redirects;
 use crate::referrers::ReferrersIndexes;
@@ -47,6 +47,7 @@ pub struct Registry {
     pub(crate) driver: Arc<dyn Driver>,
     pub(crate) options: Options,
     pub(crate) manifest_cache: Option<ManifestCache>,
+    pub(crate) tagged: Tagged,
     pub(crate) listings: Listings,
     pub(crate) answers: Answers,
     pub(crate) referrers: ReferrersIndexes,
@@ -63,6 +64,7 @@ impl Registry {
         let entries = options.manifest_cache_entries;
         Self {
             manifest_cache: (entries > 0).then(|| ManifestCache::new(entries)),
+            tagged: Tagged::new(),
             listings: Listings::new(),
             answers: Answers::new(),
             referrers: ReferrersIndexes::new(),

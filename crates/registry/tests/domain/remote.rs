@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use oci::{Algorithm, Digest, MediaType, Tag};
+use oci::{Algorithm, Digest, MediaType, Reference, Tag};
 use registry::{Error, Options, Page, Registry};
 use serde_json::json;
 
@@ -155,4 +155,29 @@ async fn referrers_are_those_of_this_moment() {
     registry.delete_manifest(&repository, &gone).await.unwrap();
     assert_eq!(list(&other).await, digests);
     assert_eq!(list(&registry).await, digests);
+}
+
+#[tokio::test]
+async fn what_another_replica_deletes_is_gone_by_tag_and_by_digest() {
+    let [registry, other] = replicas().await;
+    let repository = name("r");
+    let by = |text: &str| Reference::parse(text).unwrap();
+    for round in 0..3 {
+        let digest = push_image(&registry, "r", "v1").await;
+        let text = digest.to_string();
+        for replica in [&registry, &other, &registry] {
+            for reference in ["v1", text.as_str()] {
+                let found = replica.get_manifest(&repository, &by(reference)).await.unwrap();
+                assert_eq!(found.digest, digest);
+            }
+        }
+        let [deleting, asked] = if round == 1 { [&other, &registry] } else { [&registry, &other] };
+        deleting.delete_manifest(&repository, &digest).await.unwrap();
+        for replica in [asked, deleting] {
+            for reference in ["v1", text.as_str()] {
+                let found = replica.get_manifest(&repository, &by(reference)).await;
+                assert!(matches!(found, Err(Error::ManifestUnknown { .. })), "{found:?}");
+            }
+        }
+    }
 }
