@@ -8,22 +8,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
-use bytes::Bytes;
-use http::{Method, StatusCode};
-use object_store::ClientOptions;
-use object_store::client::{
-    HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse,
-    HttpResponseBody, HttpService, ReqwestConnector,
-};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tracing::{info, warn};
 
 use crate::failure::StoreFailure;
 use crate::limits::{
-    ERROR_BODY_BYTES_MAX, FAILURES_UNTIL_OPEN, OPEN_MAX, OPEN_MIN, RETRY_BUDGET_MAX,
-    RETRY_BUDGET_PER_SUCCESS,
+    FAILURES_UNTIL_OPEN, OPEN_MAX, OPEN_MIN, RETRY_BUDGET_MAX, RETRY_BUDGET_PER_SUCCESS,
 };
+
+mod service;
+
+pub(crate) use service::{CopyStatus, Guarded};
 
 /// What is known of how the store does.
 #[derive(Debug)]
@@ -98,6 +93,11 @@ impl Guard {
         }
     }
 
+    /// A place among the requests that wait for an answer; none where any number may.
+    async fn room(&self) -> Option<SemaphorePermit<'_>> {
+        self.room.as_ref()?.acquire().await.ok()
+    }
+
     /// Whether the store may be asked now.
     fn admit(self: &Arc<Self>, now: Instant) -> Result<Attempt, StoreFailure> {
         let mut state = self.state();
@@ -170,164 +170,6 @@ impl Drop for Attempt {
     }
 }
 
-/// Makes clients whose requests go through a guard.
-#[derive(Debug, Clone)]
-pub(crate) struct Guarded(pub(crate) Arc<Guard>);
-
-impl HttpConnector for Guarded {
-    fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
-        let inner = ReqwestConnector::default().connect(options)?;
-        Ok(HttpClient::new(GuardedService { inner, guard: Arc::clone(&self.0) }))
-    }
-}
-
-#[derive(Debug)]
-struct GuardedService {
-    inner: HttpClient,
-    guard: Arc<Guard>,
-}
-
-/// A header of Azure's, handed to whoever asked: the library does not look at it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct CopyStatus(pub(crate) String);
-
-#[async_trait]
-impl HttpService for GuardedService {
-    async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
-        let attempt = self.guard.admit(Instant::now());
-        // Not repeated: the caller shall hear at once that there is no use in waiting.
-        let attempt = attempt.map_err(|refused| HttpError::new(HttpErrorKind::Unknown, refused))?;
-        let _room = match &self.guard.room {
-            Some(room) => room.acquire().await.ok(),
-            None => None,
-        };
-        let method = request.method().clone();
-        let answer = match self.inner.execute(request).await {
-            Ok(answer) => answer,
-            Err(error) => {
-                let may_repeat = attempt.tell(Outcome::Failure);
-                return Err(if may_repeat { error } else { final_error(error) });
-            }
-        };
-        let status = answer.status();
-        if is_failure(status) {
-            let may_repeat = attempt.tell(Outcome::Failure);
-            let failure = read_failure(answer).await;
-            return Err(HttpError::new(kind_of(status, may_repeat), failure));
-        }
-        attempt.tell(Outcome::Success);
-        if is_error(status, &method) {
-            return explained(answer).await;
-        }
-        Ok(with_copy_status(answer))
-    }
-}
-
-fn is_failure(status: StatusCode) -> bool {
-    (status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED)
-        || status == StatusCode::TOO_MANY_REQUESTS
-}
-
-/// Which kind makes the library repeat what may be repeated: what was turned away always, what may
-/// have been done only where doing it twice is the same.
-fn kind_of(status: StatusCode, may_repeat: bool) -> HttpErrorKind {
-    match status {
-        _ if !may_repeat => HttpErrorKind::Unknown,
-        StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => HttpErrorKind::Request,
-        _ => HttpErrorKind::Interrupted,
-    }
-}
-
-/// An error that is told as it is and not repeated.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct Final(#[source] HttpError);
-
-fn final_error(error: HttpError) -> HttpError {
-    HttpError::new(HttpErrorKind::Unknown, Final(error))
-}
-
-/// Whether an answer is an error that has a body with the reason. What is told by its status alone
-/// is left to the library.
-fn is_error(status: StatusCode, method: &Method) -> bool {
-    let told_by_status =
-        [StatusCode::NOT_MODIFIED, StatusCode::PRECONDITION_FAILED, StatusCode::CONFLICT];
-    (status.is_client_error() || status.is_redirection())
-        && !told_by_status.contains(&status)
-        && *method != Method::HEAD
-}
-
-/// An answer with an error: typed, unless it says that an object is not there. That the bucket is
-/// not there is another matter, with the same status.
-async fn explained(answer: HttpResponse) -> Result<HttpResponse, HttpError> {
-    let status = answer.status();
-    let (parts, body) = answer.into_parts();
-    let body = first_bytes(body).await;
-    let failure = failure(status, &body);
-    if status == StatusCode::NOT_FOUND && is_absence(&failure) {
-        return Ok(HttpResponse::from_parts(parts, body.into()));
-    }
-    Err(HttpError::new(HttpErrorKind::Unknown, failure))
-}
-
-/// Whether a 404 is about the object, or the upload, and not about the bucket or the account.
-fn is_absence(failure: &StoreFailure) -> bool {
-    let StoreFailure::Answered { code, .. } = failure else { return false };
-    let known = ["NoSuchKey", "NoSuchUpload", "NoSuchVersion", "BlobNotFound", "NotFound"];
-    code.as_deref().is_none_or(|code| known.contains(&code))
-}
-
-async fn read_failure(answer: HttpResponse) -> StoreFailure {
-    let status = answer.status();
-    let body = first_bytes(answer.into_body()).await;
-    failure(status, &body)
-}
-
-async fn first_bytes(body: HttpResponseBody) -> Bytes {
-    use futures_util::StreamExt as _;
-    let mut stream = body.bytes_stream();
-    let mut read = Vec::new();
-    while let Some(Ok(piece)) = stream.next().await {
-        read.extend_from_slice(&piece);
-        if read.len() > ERROR_BODY_BYTES_MAX {
-            read.truncate(ERROR_BODY_BYTES_MAX);
-            break;
-        }
-    }
-    read.into()
-}
-
-/// What S3, Google's XML API and Azure put into the body of an error.
-#[derive(serde::Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct ErrorBody {
-    code: Option<String>,
-    message: Option<String>,
-}
-
-fn failure(status: StatusCode, body: &[u8]) -> StoreFailure {
-    let body = String::from_utf8_lossy(body);
-    let body = body.trim_start_matches('\u{feff}');
-    match quick_xml::de::from_str::<ErrorBody>(body) {
-        Ok(ErrorBody { code, message }) => {
-            StoreFailure::Answered { status, code, text: one_line(&message.unwrap_or_default()) }
-        }
-        Err(_) => StoreFailure::Answered { status, code: None, text: one_line(body) },
-    }
-}
-
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-fn with_copy_status(mut answer: HttpResponse) -> HttpResponse {
-    let status = answer.headers().get("x-ms-copy-status").and_then(|value| value.to_str().ok());
-    if let Some(status) = status.map(|status| CopyStatus(status.to_owned())) {
-        answer.extensions_mut().insert(status);
-    }
-    answer
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -373,35 +215,5 @@ mod tests {
         }
         let paid = RETRY_BUDGET_MAX + 1000.0 * RETRY_BUDGET_PER_SUCCESS;
         assert!((f64::from(repeated) - paid).abs() <= 2.0, "{repeated}");
-    }
-
-    #[test]
-    fn only_an_object_is_absent() {
-        for (code, expected) in [
-            ("NoSuchKey", true),
-            ("NoSuchUpload", true),
-            ("BlobNotFound", true),
-            ("NoSuchBucket", false),
-            ("ContainerNotFound", false),
-            ("InvalidAccessKeyId", false),
-        ] {
-            let body = format!("<Error><Code>{code}</Code></Error>");
-            let failure = failure(StatusCode::NOT_FOUND, body.as_bytes());
-            assert_eq!(is_absence(&failure), expected, "{code}");
-        }
-        assert!(is_absence(&failure(StatusCode::NOT_FOUND, b"")));
-    }
-
-    #[test]
-    fn errors_are_read() {
-        let xml = b"<?xml version=\"1.0\"?><Error><Code>SlowDown</Code>\n<Message>Please\n reduce</Message><X>1</X></Error>";
-        let told = failure(StatusCode::SERVICE_UNAVAILABLE, xml).to_string();
-        assert_eq!(told, "the store answered 503 Service Unavailable, SlowDown: Please reduce");
-        let told = failure(StatusCode::BAD_GATEWAY, b"<html>nginx").to_string();
-        assert_eq!(told, "the store answered 502 Bad Gateway: <html>nginx");
-        assert_eq!(
-            failure(StatusCode::FORBIDDEN, b"").to_string(),
-            "the store answered 403 Forbidden"
-        );
     }
 }

@@ -8,7 +8,7 @@ use object_store::{ListResult, ObjectMeta};
 use storage::{Entry, EntryKind, Result, StorageError, StoragePath};
 
 use crate::client::Client;
-use crate::failure::{broken, storage_error};
+use crate::failure::{broken, storage_error, write_error};
 use crate::keys::is_record;
 use crate::limits::{LIST_ENTRIES_MAX, LIST_KEYS_MAX};
 
@@ -184,13 +184,9 @@ pub(crate) async fn delete_below(client: &Client, path: &StoragePath) -> Result<
             crate::staging::abort(client, path, record).await?;
         }
         let deleted = client.objects.delete_stream(stream::iter(keys.into_iter().map(Ok)).boxed());
-        let failed = |error| match error {
-            object_store::Error::NotFound { .. } => None,
-            error => Some(crate::failure::write_error("delete", path, error)),
-        };
         let outcomes = deleted.map(|one| match one {
-            Ok(_) => Ok(()),
-            Err(error) => failed(error).map_or(Ok(()), Err),
+            Ok(_) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(write_error("delete", path, error)),
         });
         outcomes.try_collect::<()>().await?;
         token = page.next;

@@ -17,17 +17,18 @@ use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use object_store::path::Path;
 use object_store::{GetOptions, ObjectStoreExt as _, PutPayload, UpdateVersion};
 use storage::{EntryKind, Result, Stat, StorageError, StoragePath};
 
 use crate::client::Client;
-use crate::failure::{broken, storage_error};
+use crate::failure::{broken, storage_error, write_error};
 use crate::limits::{RECORD_BYTES_MAX, RECORD_HEAD_BYTES};
 
 pub(crate) use appender::ObjectAppender;
 pub(crate) use gathering::Gathering;
 use parts::{Mark, Parts};
-pub(crate) use publish::{abort, open, publish, stat};
+pub(crate) use publish::{open, publish, stat};
 use record::Head;
 
 /// An unfinished file, as this process has it open.
@@ -104,6 +105,30 @@ async fn load(client: &Client, path: &StoragePath) -> Result<Option<(Head, Bytes
         broken("read", path, "the record of the upload is damaged: begin it anew")
     })?;
     Ok(Some((head, tail, version)))
+}
+
+/// Gives up the upload in parts that a record tells of, and whose files are being deleted.
+pub(crate) async fn abort(client: &Client, path: &StoragePath, record: &Path) -> Result<()> {
+    let failed = |error| storage_error("read", path, error);
+    let bytes = match client.objects.get(record).await {
+        Ok(found) => found.bytes().await.map_err(failed)?,
+        Err(object_store::Error::NotFound { .. }) => return Ok(()),
+        Err(error) => return Err(failed(error)),
+    };
+    let Some((Head { multipart: Some(multipart), .. }, _)) = Head::decode(&bytes) else {
+        return Ok(());
+    };
+    let begun =
+        Path::parse(&multipart.key).map_err(|error| write_error("abort", path, error.into()))?;
+    match client.multipart.abort_multipart(&begun, &multipart.id).await {
+        // Completed or aborted by another replica.
+        Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
+        Err(error) => {
+            let error = write_error("abort", path, error);
+            tracing::warn!(%path, %error, "the parts of an upload take space until it is purged");
+        }
+    }
+    Ok(())
 }
 
 /// The first line of a record, and when it was written.

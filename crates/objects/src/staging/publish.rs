@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use object_store::path::Path;
 use storage::{EntryKind, Object, Result, Stat, StoragePath};
 
 use super::{Gathering, Open, Staged, load, peek};
@@ -142,33 +140,4 @@ async fn publish_object(client: &Arc<Client>, from: &StoragePath, to: &StoragePa
 async fn forget(client: &Client, path: &StoragePath) -> Result<()> {
     let key = client.root.record("delete", path)?;
     client.delete(path, &key).await
-}
-
-/// Gives up what a record says was begun.
-pub(crate) async fn abort(client: &Client, path: &StoragePath, key: &Path) -> Result<()> {
-    let record = match client.objects.get_opts(key, object_store::GetOptions::default()).await {
-        Ok(found) => found.bytes().await,
-        Err(error) => Err(error),
-    };
-    let bytes: Bytes = match record {
-        Ok(bytes) => bytes,
-        Err(object_store::Error::NotFound { .. }) => return Ok(()),
-        Err(error) => return Err(crate::failure::storage_error("read", path, error)),
-    };
-    let Some((super::record::Head { multipart: Some(multipart), .. }, _)) =
-        super::record::Head::decode(&bytes)
-    else {
-        return Ok(());
-    };
-    let begun = Path::parse(&multipart.key)
-        .map_err(|error| crate::failure::write_error("abort", path, error.into()))?;
-    match client.multipart.abort_multipart(&begun, &multipart.id).await {
-        // Completed or aborted by another replica.
-        Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
-        Err(error) => {
-            tracing::warn!(%path, error = %crate::failure::write_error("abort", path, error),
-                "an upload in parts could not be aborted; its parts take space until it is purged");
-            Ok(())
-        }
-    }
 }
