@@ -71,7 +71,7 @@ fn pieces(path: StoragePath, body: Body, size_bytes: u64) -> ByteStream {
         .map_err(move |error| storage_error("read", &at, error))
         .map_ok(|chunk| stream::iter(cut(chunk).map(Ok)))
         .try_flatten();
-    Box::pin(whole(path, Box::pin(cut), size_bytes))
+    Box::pin(whole(path, Box::pin(cut), size_bytes).fuse())
 }
 
 fn cut(mut chunk: Bytes) -> impl Iterator<Item = Bytes> {
@@ -125,7 +125,7 @@ impl Object for Remote {
         if let Some(body) = body.filter(|_| range == (0..self.size_bytes)) {
             return pieces(self.path.clone(), body, self.size_bytes);
         }
-        Box::pin(stream::once(self.part(range)).try_flatten())
+        Box::pin(stream::once(self.part(range)).try_flatten().fuse())
     }
 }
 

@@ -13,7 +13,7 @@ use futures_util::Stream;
 use crate::watch::Watcher;
 use crate::{Result, StorageError, StoragePath};
 
-/// The bytes of an object, piece by piece. An error ends it.
+/// The bytes of an object, piece by piece. An error ends it. It may be asked again after its end.
 pub type ByteStream = Pin<Box<dyn Stream<Item = Result<Bytes>> + Send>>;
 
 /// A kind of storage.

@@ -122,6 +122,8 @@ pub async fn large_files_stream_in_bounded_pieces(driver: Arc<dyn Driver>) {
     }
     assert_eq!(offset, content.len());
     assert_eq!(kept.concat(), content);
+    // Whoever asks again at the end is told so again.
+    assert!(stream.next().await.is_none());
     // And again, with each piece dropped before the next is asked for.
     assert_eq!(read_whole(&driver, &at).await, content);
 }
