@@ -15,6 +15,8 @@ conformance github.com/opencontainers/distribution-spec/conformance v0.0.0-20260
 oras oras.land/oras/cmd/oras v1.3.6
 helm helm.sh/helm/v3/cmd/helm v3.22.0
 pebble github.com/letsencrypt/pebble/v2/cmd/pebble v2.10.1
+versitygw github.com/versity/versitygw/cmd/versitygw v1.8.0
+fake-gcs-server github.com/fsouza/fake-gcs-server v1.56.1
 cosign github.com/sigstore/cosign/v3/cmd/cosign v3.1.3'
 
 CONFORMANCE_MODULE=github.com/opencontainers/distribution-spec/conformance
@@ -22,8 +24,17 @@ CONFORMANCE_MODULE=github.com/opencontainers/distribution-spec/conformance
 CONFORMANCE_RELEASE_VERSION=v0.0.0-20250123160558-a139cc423184
 
 GO_BUILD_LIMIT_SECS=900
+NPM_LIMIT_SECS=300
 
 # A Python package: the models that Grafana Labs generate from the schema of dashboards, of Grafana 10.1.
 GRAFANA_MODELS=grafana-foundation-sdk==1769699998!10.1.0
 
 CARGO_DEB_VERSION=3.8.0
+
+# An object store like Azure's, from npm.
+AZURITE_VERSION=3.37.0
+
+# An S3 store for clusters, from crates.io. Its build takes so long that it must be asked for.
+GARAGE_VERSION=2.5.0
+GARAGE_BUILD_MINUTES=10
+GARAGE_BUILD_LIMIT_SECS=2400
