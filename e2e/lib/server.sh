@@ -61,9 +61,23 @@ ${4:-}
 YAML
 }
 
+# SERVER_RUNNING="PORT PID LOG": a server that another script has started and ends, for server_start to take.
+# server_running: sets what server_start sets.
+server_running() {
+    read -r PORT SERVER_PID SERVER_LOG <<<"$SERVER_RUNNING"
+    REG=127.0.0.1:$PORT
+    URL=$SERVER_SCHEME://$REG
+    server_answers || fail "the server that is said to run on $URL does not answer"
+}
+
 # server_start [KIND] [EXTRA]: serves $VOLUME on a free loopback port; sets PORT, REG (host:port), URL.
 server_start() {
     local kind=${1:-$SERVER} extra=${2:-} binary
+    if [ -n "${SERVER_RUNNING:-}" ]; then
+        [ -z "$extra" ] || fail "a server that runs already cannot be given a configuration"
+        server_running
+        return 0
+    fi
     binary=$(server_binary "$kind")
     [ -n "$binary" ] || fail "no binary for the server '$kind'"
     mkdir -p "$VOLUME"

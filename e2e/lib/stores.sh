@@ -55,16 +55,19 @@ new_s3_keys() {
 
 # start_s3 DIR: versitygw, a gateway to a directory.
 start_s3() {
-    local port
-    port=$(free_port)
     new_s3_keys
     # Its own directory for what S3 knows of an object: not every file system has attributes.
     mkdir -p "$1"/{objects,metadata}
-    store_spawn "$1/s3.log" ROOT_ACCESS_KEY="$S3_ACCESS_KEY" ROOT_SECRET_KEY="$S3_SECRET_KEY" \
-        versitygw --port "127.0.0.1:$port" --region "$S3_REGION" --quiet posix --sidecar "$1/metadata" "$1/objects"
-    S3_ENDPOINT=http://127.0.0.1:$port S3_ENDPOINTS=("$S3_ENDPOINT") S3_PIDS=("$STORE_PID")
-    store_ready versitygw "$1/s3.log" s3 GET ''
+    S3_ENDPOINT=http://127.0.0.1:$(free_port) S3_ENDPOINTS=("$S3_ENDPOINT")
+    s3_spawn "$1"
     s3 PUT "$S3_BUCKET" >/dev/null || fail "versitygw: the bucket cannot be made"
+}
+# s3_spawn DIR: on the same port with the same keys and data, also after it was ended.
+s3_spawn() {
+    store_spawn "$1/s3.log" ROOT_ACCESS_KEY="$S3_ACCESS_KEY" ROOT_SECRET_KEY="$S3_SECRET_KEY" \
+        versitygw --port "${S3_ENDPOINT#http://}" --region "$S3_REGION" --quiet posix --sidecar "$1/metadata" "$1/objects"
+    S3_PIDS=("$STORE_PID")
+    store_ready versitygw "$1/s3.log" s3 GET ''
 }
 
 # garage_config DIR S3-PORT RPC-PORT SECRET COPIES

@@ -1,0 +1,14 @@
+# The OCI conformance suites against the front.
+# shellcheck shell=bash
+if command -v conformance >/dev/null; then
+    replicas_start conformance-main '' "$PERMISSIVE"
+    conformance_main
+else
+    left_out "the conformance suite with replicas: it is not on this machine"
+fi
+if command -v "$CONFORMANCE_RELEASE_BIN" >/dev/null; then
+    replicas_start conformance-release '' "$PERMISSIVE"
+    conformance_release
+else
+    left_out "the conformance suite 1.1.1 with replicas: it is not on this machine"
+fi
