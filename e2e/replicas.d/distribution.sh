@@ -61,7 +61,7 @@ for program in docker-registry distribution3; do
         if [ "$pusher" = 0 ]; then others=(2 1) who=wharf; else others=(0 1) who=$program; fi
         for other in "${others[@]}"; do
             at "$other"
-            if [ "$other" = 2 ]; then finds_all "$program"; else finds_all "wharf $other, of what $program pushed"; fi
+            if [ "$other" = 2 ]; then finds_all "$program, of what wharf pushed"; else finds_all "wharf $other, of what $who pushed"; fi
         done
         at "${others[0]}"
         quietly expect 202 "delete" DELETE "/v2/mix/app/manifests/$mixed_two"

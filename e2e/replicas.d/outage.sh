@@ -49,7 +49,8 @@ if store_is_here garage; then
     wait_for 20 request_is 503 GET /readyz || fail "the replica of the node that is gone is still ready"
     ok "two nodes of three are enough for reads and writes, and the third one's replica is not ready"
     garage_node_start "$WORK/cluster" 3
-    wait_for 60 request_is 200 GET /readyz || fail "the third one's replica is not ready again: $(cat "$RESPONSE_BODY")"
+    # The nodes find each other again within half a minute.
+    wait_for 90 request_is 200 GET /readyz || fail "the third one's replica is not ready again: $(cat "$RESPONSE_BODY")"
     pulls_layout "the third one's replica after the node came back" outage "$image" three/app latest
     quietly expect 200 tags GET /v2/three/app/tags/list
     same "with what was pushed meanwhile" '["by-0","by-1","latest"]' "$(jq -c '.tags | sort' "$RESPONSE_BODY")"
