@@ -16,7 +16,6 @@ oras oras.land/oras/cmd/oras v1.3.6
 helm helm.sh/helm/v3/cmd/helm v3.22.0
 pebble github.com/letsencrypt/pebble/v2/cmd/pebble v2.10.1
 versitygw github.com/versity/versitygw/cmd/versitygw v1.8.0
-fake-gcs-server github.com/fsouza/fake-gcs-server v1.56.1
 cosign github.com/sigstore/cosign/v3/cmd/cosign v3.1.3'
 
 CONFORMANCE_MODULE=github.com/opencontainers/distribution-spec/conformance
