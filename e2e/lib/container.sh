@@ -19,22 +19,38 @@ image_build() {
         fail "the image does not build: $(tail -n 3 "$WORK/build.log")"
 }
 
+# copy_programs DIRECTORY PROGRAM...: this machine's programs into DIRECTORY/bin, with the libraries that they need.
+copy_programs() {
+    local directory=$1 program library
+    shift
+    mkdir -p "$directory/bin"
+    for program in "$@"; do
+        cp -L "$(command -v "$program")" "$directory/bin/$program"
+        while read -r library; do
+            mkdir -p "$directory${library%/*}"
+            cp -L "$library" "$directory$library"
+        done < <(ldd "$(command -v "$program")" 2>/dev/null | grep -o '/[^ ]*')
+    done
+}
+
+# image_of_programs HOST TAG DIRECTORY [CHANGE...]: what lies in the directory; changes are Dockerfile lines.
+image_of_programs() {
+    local host=$1 tag=$2 directory=$3 changes=() change
+    shift 3
+    for change in 'ENV PATH=/usr/local/bin:/bin' "$@"; do changes+=(--change "$change"); done
+    tar -C "$directory" -c . | host "$host" docker import "${changes[@]}" - "$tag" >/dev/null
+}
+
 # image_build_from_source HOST TAG: as deploy/Dockerfile says, all of it but the compiler's work, which takes
 # many minutes and a network: in the toolchain's image, rustc and cargo are scripts that check what they are
 # asked for and hand over the static binary, which the same deploy/build-static made.
 image_build_from_source() {
-    local tools=$WORK/toolchain binary program library
+    local tools=$WORK/toolchain binary
     binary=$(static_binary)
     mkdir -p "$tools"/{bin,etc/ssl/certs,usr/local/bin,tmp,built}
     cp "${CA_BUNDLE:-/etc/ssl/certs/ca-certificates.crt}" "$tools/etc/ssl/certs/ca-certificates.crt"
     cp "$binary" "$tools/built/wharf"
-    for program in sh sed dirname mktemp rm mkdir cp chmod ln mv cat tar; do
-        cp -L "$(command -v "$program")" "$tools/bin/$program"
-        while read -r library; do
-            mkdir -p "$tools${library%/*}"
-            cp -L "$library" "$tools$library"
-        done < <(ldd "$(command -v "$program")" 2>/dev/null | grep -o '/[^ ]*')
-    done
+    copy_programs "$tools" sh sed dirname mktemp rm mkdir cp chmod ln mv cat tar
     cat >"$tools/usr/local/bin/rustc" <<SH
 #!/bin/sh
 [ "\$*" = -vV ] || { echo "rustc \$*: only its version was expected" >&2; exit 1; }
@@ -52,7 +68,7 @@ mkdir -p target/\$target/release
 cp /built/wharf target/\$target/release/wharf
 SH
     chmod 755 "$tools"/usr/local/bin/*
-    tar -C "$tools" -c . | host "$1" docker import --change 'ENV PATH=/usr/local/bin:/bin' - e2e/toolchain >/dev/null
+    image_of_programs "$1" e2e/toolchain "$tools"
     host "$1" docker build -q -f "$REPO_DIR/deploy/Dockerfile" --build-arg RUST_IMAGE=e2e/toolchain -t "$2" "$REPO_DIR" >"$WORK/build.log" 2>&1 ||
         fail "the image does not build from source: $(tail -n 3 "$WORK/build.log")"
 }
