@@ -1,7 +1,7 @@
 # The clients' own parts of this suite, unchanged, against the front: the server that they are given is three.
 # shellcheck shell=bash
 CLIENT_LIMIT_SECS=300
-for client in skopeo podman buildah crane oras regctl; do
+for client in docker podman skopeo buildah containerd crane oras regctl; do
     if [ ! -x "$E2E_DIR/clients/$client" ] || ! command -v "$client" >/dev/null; then
         left_out "$client with replicas: it is not on this machine"
         continue
