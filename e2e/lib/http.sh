@@ -83,9 +83,9 @@ pulls_manifest() {
     [ "$(header Content-Type)" = "$5" ] || fail "$1: Content-Type is '$(header Content-Type)', not $5"
     ok "$1"
 }
-# pulls_blob WHAT REPOSITORY DIGEST FILE
+# pulls_blob WHAT REPOSITORY DIGEST FILE: from wherever the server sends its clients.
 pulls_blob() {
-    quietly expect 200 "$1" GET "/v2/$2/blobs/$3"
+    quietly expect 200 "$1" GET "/v2/$2/blobs/$3" -L
     cmp -s "$RESPONSE_BODY" "$4" || fail "$1: the bytes of blob $3 in $2 differ"
     ok "$1"
 }
