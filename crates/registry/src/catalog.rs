@@ -33,7 +33,7 @@ impl Registry {
         trail: &mut Trail,
     ) -> Result<Names> {
         if self.driver.is_remote() {
-            return self.derive_remote_repositories(page).await;
+            return Box::pin(self.derive_remote_repositories(page)).await;
         }
         let mut names = Names::default();
         let mut walk = RepositoryWalk::starting_after(self, page.last);
@@ -140,9 +140,15 @@ impl<'a> RepositoryWalk<'a> {
             if self.visited.is_multiple_of(ENTRIES_BETWEEN_YIELDS) {
                 tokio::task::yield_now().await;
             }
-            trail.listing(&layout::repository(&name));
+            let path = layout::repository(&name);
+            trail.listing(&path);
+            let directories = if self.registry.driver.is_remote() {
+                Box::pin(self.read_ahead(&name, &path, on_last)).await?
+            } else {
+                self.registry.listings.directories(&*self.registry.driver, &path).await?
+            };
             // Deleted since its parent was listed: nothing to see.
-            let Some(directories) = self.subdirectories(&name, on_last).await? else { continue };
+            let Some(directories) = directories else { continue };
             self.push(name.to_string(), directories.clone(), on_last);
             if is_behind {
                 return Ok(Some((name, directories)));
@@ -168,17 +174,16 @@ impl<'a> RepositoryWalk<'a> {
         }
     }
 
-    /// Those of an entry; where that is a request, those of its next siblings along with it.
-    async fn subdirectories(
+    /// The first page of an entry's subdirectories, and those of its next siblings along with it.
+    async fn read_ahead(
         &mut self,
         name: &RepositoryName,
+        path: &StoragePath,
         on_last: bool,
     ) -> Result<Option<Arc<Directories>>> {
-        let path = layout::repository(name);
-        if on_last || !self.registry.driver.is_remote() {
-            let first = self.last.get(self.stack.len()).filter(|_| on_last);
-            let first = first.map(|last| just_before(last));
-            return self.directories(&path, first.as_deref()).await;
+        if on_last {
+            let first = self.last.get(self.stack.len()).map(|last| just_before(last));
+            return self.directories(path, first.as_deref()).await;
         }
         if let Some(known) = self.ahead.remove(name) {
             return Ok(known);
@@ -217,7 +222,9 @@ impl<'a> RepositoryWalk<'a> {
             if let Some(step) = self.step_at(depth) {
                 return Ok(Some(step));
             }
-            if !self.turn_page(depth).await? {
+            // Only a page can be turned; most directories are read as a whole.
+            let is_page = self.stack[depth].directories.is_partial();
+            if !is_page || !Box::pin(self.turn_page(depth)).await? {
                 self.stack.pop();
             }
         }
@@ -245,9 +252,6 @@ impl<'a> RepositoryWalk<'a> {
     /// Reads what comes behind what was read of a directory; returns whether there is any.
     async fn turn_page(&mut self, depth: usize) -> Result<bool> {
         let frame = &self.stack[depth];
-        if !frame.directories.is_partial() {
-            return Ok(false);
-        }
         let path = match RepositoryName::parse(&frame.prefix) {
             Ok(name) => layout::repository(&name),
             Err(_) => layout::repositories(),

@@ -55,7 +55,7 @@ impl Registry {
         trail: &mut Trail,
     ) -> Result<Names> {
         if self.driver.is_remote() {
-            return self.derive_remote_tags(name, page).await;
+            return Box::pin(self.derive_remote_tags(name, page)).await;
         }
         let path = layout::tags(name);
         trail.listing(&path);
