@@ -233,7 +233,7 @@ async fn a_url_that_answers_otherwise() {
         uri: format!("http://user:pass@{address}/health"),
         headers,
         status_code: 200,
-        timeout: Duration::from_millis(300),
+        timeout: Duration::from_secs(3),
         schedule: OFTEN,
     };
     let checked = Checked::start(Check::http(check).unwrap()).await;
