@@ -23,7 +23,9 @@ if command -v redis-server >/dev/null && "$YAML_PYTHON" -c 'import yaml' 2>/dev/
     grep -q "port $redis_port" composed/redis.sh || fail "the command of redis has no maxmemory-policy: $(cat composed/redis.sh)"
     store_spawn redis.log REDIS_PASSWORD="$redis_password" sh composed/redis.sh
     redis_pings() { [ "$(REDISCLI_AUTH=$redis_password redis-cli -p "$redis_port" ping)" = PONG ]; }
-    redis_pid=$STORE_PID
+    # It is the last of a pipeline, and does not end with the shell that made it.
+    redis_ends() { REDISCLI_AUTH=$redis_password redis-cli -p "$redis_port" shutdown nosave >/dev/null 2>&1 || true; }
+    CLEANUPS+=(redis_ends)
     wait_for 10 redis_pings || fail "redis does not start as replicas.yml says: $(cat redis.log)"
     contains "redis wants its password" "$(redis-cli -p "$redis_port" ping 2>&1)" NOAUTH
     [[ $(tr '\0' ' ' <"/proc/$STORE_PID/cmdline") != *"$redis_password"* ]] || fail "the password is among redis' arguments"
@@ -92,7 +94,8 @@ pulls_layout "through nginx with TLS and users" composed-images "$image" compose
 end_pid "${REPLICA_PIDS[1]}"
 for ((i = 0; i < 12; i++)); do quietly expect 200 "with one gone" GET /v2/compose/app/manifests/latest -H "Accept: $OCI_MANIFEST"; done
 ok "with one replica gone every request is answered"
-end_pid "$redis_pid"
+redis_ends
+if redis_pings 2>/dev/null; then fail "redis is still there"; fi
 after=$(layout_image composed-images 'without Redis')
 push_layout composed-images "$after" compose/app after
 pulls_layout "without Redis" composed-images "$after" compose/app after
