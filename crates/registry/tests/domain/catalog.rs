@@ -1,6 +1,6 @@
 use registry::{Page, layout};
 
-use crate::support::{name, names, overwrite, push_blob, push_image, registry};
+use crate::support::{assert_pages, name, names, overwrite, push_blob, push_image, registry};
 
 #[tokio::test]
 async fn pages_component_by_component() {
@@ -13,14 +13,7 @@ async fn pages_component_by_component() {
     let all = ["a", "a/b/c", "a/b-c", "a-b", "a.b/c", "b"];
     let list = async |limit, last| registry.list_repositories(Page { limit, last }).await.unwrap();
     assert_eq!(list(None, None).await, names(&all, false));
-    for from in 0..all.len() {
-        for limit in 1..=all.len() {
-            let last = from.checked_sub(1).map(|i| all[i]);
-            let end = (from + limit).min(all.len());
-            let expected = names(&all[from..end], end < all.len());
-            assert_eq!(list(Some(limit), last).await, expected, "{limit} after {last:?}");
-        }
-    }
+    assert_pages(&all, &list).await;
     assert_eq!(list(Some(0), None).await, names(&[], false));
     // `last` need not exist, nor be a name.
     assert_eq!(list(None, Some("a/b")).await, names(&all[1..], false));

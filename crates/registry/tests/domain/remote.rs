@@ -7,7 +7,9 @@ use oci::{Algorithm, Digest, MediaType, Reference, Tag};
 use registry::{Error, Options, Page, Registry};
 use serde_json::json;
 
-use crate::support::{chunk, image, name, names, pull_blob, push, push_blob, push_image, sha256};
+use crate::support::{
+    assert_pages, chunk, image, name, names, pull_blob, push, push_blob, push_image, sha256,
+};
 
 /// Two replicas.
 async fn replicas() -> [Registry; 2] {
@@ -88,14 +90,7 @@ async fn repositories_are_listed_page_by_page() {
     let all = ["a", "a/b/c", "a/b-c", "a-b", "a.b/c", "b", "c/1", "c/2", "c/3"];
     let list = async |limit, last| other.list_repositories(Page { limit, last }).await.unwrap();
     assert_eq!(list(None, None).await, names(&all, false));
-    for from in 0..all.len() {
-        for limit in 1..=all.len() {
-            let last = from.checked_sub(1).map(|i| all[i]);
-            let end = (from + limit).min(all.len());
-            let expected = names(&all[from..end], end < all.len());
-            assert_eq!(list(Some(limit), last).await, expected, "{limit} after {last:?}");
-        }
-    }
+    assert_pages(&all, &list).await;
     assert_eq!(list(None, Some("a/b")).await, names(&all[1..], false));
     assert_eq!(list(None, Some("a/b/zz")).await, names(&all[2..], false));
     assert_eq!(list(None, Some("~")).await, names(&[], false));
@@ -114,14 +109,7 @@ async fn tags_are_listed_page_by_page_and_right_at_once() {
     let list =
         async |limit, last| other.list_tags(&repository, Page { limit, last }).await.unwrap();
     assert_eq!(list(None, None).await, names(&all, false));
-    for from in 0..all.len() {
-        for limit in 1..=all.len() {
-            let last = from.checked_sub(1).map(|i| all[i]);
-            let end = (from + limit).min(all.len());
-            let expected = names(&all[from..end], end < all.len());
-            assert_eq!(list(Some(limit), last).await, expected, "{limit} after {last:?}");
-        }
-    }
+    assert_pages(&all, &list).await;
     registry.delete_tag(&repository, &Tag::parse("v1").unwrap()).await.unwrap();
     assert_eq!(list(Some(1), None).await, names(&["v1-a"], true));
     let nobody = registry.list_tags(&name("nobody"), Page::default()).await;

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::stream;
 use oci::{Algorithm, Digest, MediaType, Reference, RepositoryName, Tag};
-use registry::{BodyError, Chunk, ManifestPush, Names, Options, Page, PushedManifest, Registry};
+use registry::{
+    Answer, BodyError, Chunk, ManifestPush, Names, Options, Page, PushedManifest, Registry,
+};
 use serde_json::json;
 use storage::memory::Memory;
 use storage::{Driver, StoragePath};
@@ -113,6 +115,21 @@ pub(crate) async fn push_image(registry: &Registry, repository: &str, reference:
 /// All tags.
 pub(crate) async fn tags(registry: &Registry, repository: &str) -> Vec<String> {
     registry.list_tags(&name(repository), Page::default()).await.unwrap().names.clone()
+}
+
+/// Every page of a list is the right part of it, wherever it begins and however long it is.
+pub(crate) async fn assert_pages<L>(all: &[&'static str], list: L)
+where
+    L: AsyncFn(Option<usize>, Option<&'static str>) -> Answer<Names>,
+{
+    for from in 0..all.len() {
+        for limit in 1..=all.len() {
+            let last = from.checked_sub(1).map(|i| all[i]);
+            let end = (from + limit).min(all.len());
+            let expected = names(&all[from..end], end < all.len());
+            assert_eq!(list(Some(limit), last).await, expected, "{limit} after {last:?}");
+        }
+    }
 }
 
 /// A page.
