@@ -5,6 +5,7 @@ use std::sync::Arc;
 use object_store::azure::MicrosoftAzureBuilder;
 use object_store::{Attributes, ObjectStore};
 
+use crate::client::Store;
 use crate::copying::InOne;
 use crate::error::OpenError;
 use crate::guard::{Guard, Guarded};
@@ -81,7 +82,7 @@ impl Objects {
             .build()
             .map_err(|error| OpenError::new("azure", error))?;
         let store = Arc::new(store);
-        let parts = crate::Parts {
+        let opened = Store {
             name: "azure",
             objects: store.clone(),
             multipart: store.clone(),
@@ -90,6 +91,6 @@ impl Objects {
             copier: Arc::new(InOne(store as Arc<dyn ObjectStore>)),
             attributes: Attributes::new(),
         };
-        Ok(Self::assemble(parts, &open, guard))
+        Ok(Self::assemble(opened, &open, guard))
     }
 }

@@ -11,16 +11,16 @@ use object_store::{
     Attributes, ObjectStore, ObjectStoreExt as _, PutMode, PutMultipartOptions, PutOptions,
     PutPayload, PutResult, UpdateVersion,
 };
-use storage::{Result, StorageError, StoragePath};
+use storage::{EntryKind, Result, Stat, StorageError, StoragePath};
 
 use crate::copying::Copier;
 use crate::failure::{storage_error, write_error};
 use crate::guard::Guard;
 use crate::keys::Root;
 
-/// What a driver needs to know of its store.
+/// What the kinds of stores differ in.
 #[derive(Clone)]
-pub(crate) struct Client {
+pub(crate) struct Store {
     /// The driver's name in the configuration.
     pub(crate) name: &'static str,
     /// The bucket.
@@ -33,10 +33,17 @@ pub(crate) struct Client {
     pub(crate) redirects: Option<Arc<dyn Signer>>,
     /// Copies within the store, and what was left of uploads.
     pub(crate) copier: Arc<dyn Copier>,
-    /// The prefix of all keys.
-    pub(crate) root: Root,
     /// What every object is written with.
     pub(crate) attributes: Attributes,
+}
+
+/// What a driver needs to know of its store.
+#[derive(Clone)]
+pub(crate) struct Client {
+    /// The store.
+    pub(crate) store: Store,
+    /// The prefix of all keys.
+    pub(crate) root: Root,
     /// The size of a part, in bytes.
     pub(crate) part_bytes: usize,
     /// Whether the store refuses a write whose condition is not met, as far as is known.
@@ -53,8 +60,9 @@ impl Client {
         key: &Path,
         payload: PutPayload,
     ) -> Result<PutResult> {
-        let options = PutOptions { attributes: self.attributes.clone(), ..PutOptions::default() };
-        let put = self.objects.put_opts(key, payload, options).await;
+        let options =
+            PutOptions { attributes: self.store.attributes.clone(), ..PutOptions::default() };
+        let put = self.store.objects.put_opts(key, payload, options).await;
         put.map_err(|error| write_error("write", path, error))
     }
 
@@ -75,9 +83,9 @@ impl Client {
             Some(version) => PutMode::Update(version),
             None => PutMode::Create,
         };
-        let attributes = self.attributes.clone();
+        let attributes = self.store.attributes.clone();
         let options = PutOptions { mode, attributes, ..PutOptions::default() };
-        match self.objects.put_opts(key, payload, options).await {
+        match self.store.objects.put_opts(key, payload, options).await {
             Ok(PutResult { e_tag, version, .. }) => Ok(UpdateVersion { e_tag, version }),
             Err(
                 object_store::Error::Precondition { .. }
@@ -89,7 +97,7 @@ impl Client {
 
     /// Deletes an object that may be gone already.
     pub(crate) async fn delete(&self, path: &StoragePath, key: &Path) -> Result<()> {
-        match self.objects.delete(key).await {
+        match self.store.objects.delete(key).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
             Err(error) => Err(write_error("delete", path, error)),
         }
@@ -101,14 +109,21 @@ impl Client {
         path: &StoragePath,
         key: &Path,
     ) -> Result<object_store::ObjectMeta> {
-        self.objects.head(key).await.map_err(|error| storage_error("look at", path, error))
+        self.store.objects.head(key).await.map_err(|error| storage_error("look at", path, error))
+    }
+
+    /// What is known of a file.
+    pub(crate) async fn stat(&self, path: &StoragePath) -> Result<Stat> {
+        let found = self.head(path, &self.root.key("look at", path)?).await?;
+        let modified = found.last_modified.into();
+        Ok(Stat { kind: EntryKind::File, size_bytes: found.size, modified })
     }
 
     /// Begins an upload in parts.
     pub(crate) async fn begin(&self, path: &StoragePath, key: &Path) -> Result<String> {
-        let attributes = self.attributes.clone();
+        let attributes = self.store.attributes.clone();
         let options = PutMultipartOptions { attributes, ..PutMultipartOptions::default() };
-        let begun = self.multipart.create_multipart_opts(key, options).await;
+        let begun = self.store.multipart.create_multipart_opts(key, options).await;
         begun.map_err(|error| write_error("begin to upload", path, error))
     }
 }
@@ -116,7 +131,7 @@ impl Client {
 impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Client")
-            .field("name", &self.name)
+            .field("name", &self.store.name)
             .field("root", &self.root)
             .finish_non_exhaustive()
     }

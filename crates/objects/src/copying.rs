@@ -82,7 +82,7 @@ pub(crate) async fn move_object(
     to: &Path,
     size_bytes: u64,
 ) -> Result<()> {
-    client.copier.copy(target, from, to, size_bytes).await?;
+    client.store.copier.copy(target, from, to, size_bytes).await?;
     // Nothing is deleted before its copy was seen.
     let copied = client.head(target, to).await?;
     if copied.size != size_bytes {

@@ -7,17 +7,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::Method;
-use object_store::list::PaginatedListStore;
-use object_store::multipart::MultipartStore;
-use object_store::signer::Signer;
-use object_store::{Attributes, ObjectStore};
 use storage::{
     Appender, Change, Driver, Entry, EntryKind, Listing, ListingVersion, Object, Result, Stat,
-    StorageError, StoragePath,
+    StorageError, StoragePath, delete_remains,
 };
 
-use crate::client::Client;
-use crate::copying::Copier;
+use crate::client::{Client, Store};
 use crate::failure::{broken, storage_error};
 use crate::guard::{Guard, StoreHealth};
 use crate::keys::Root;
@@ -35,28 +30,11 @@ pub struct Objects {
     gathering: Gathering,
 }
 
-/// What the kinds of stores differ in.
-pub(crate) struct Parts {
-    pub(crate) name: &'static str,
-    pub(crate) objects: Arc<dyn ObjectStore>,
-    pub(crate) multipart: Arc<dyn MultipartStore>,
-    pub(crate) pages: Arc<dyn PaginatedListStore>,
-    pub(crate) redirects: Option<Arc<dyn Signer>>,
-    pub(crate) copier: Arc<dyn Copier>,
-    pub(crate) attributes: Attributes,
-}
-
 impl Objects {
-    pub(crate) fn assemble(parts: Parts, open: &OpenOptions, guard: Arc<Guard>) -> Self {
+    pub(crate) fn assemble(store: Store, open: &OpenOptions, guard: Arc<Guard>) -> Self {
         let client = Client {
-            name: parts.name,
-            objects: parts.objects,
-            multipart: parts.multipart,
-            pages: parts.pages,
-            redirects: parts.redirects,
-            copier: parts.copier,
+            store,
             root: Root::new(&open.root_directory),
-            attributes: parts.attributes,
             part_bytes: open.part_bytes.max(PART_BYTES_MIN),
             is_conditional: Arc::new(AtomicBool::new(false)),
             guard,
@@ -77,7 +55,7 @@ impl Objects {
             Change::Put { path, content, reuse } => {
                 self.put(&path, content).await?;
                 match reuse {
-                    Some(reuse) if reuse.parent() != *gone => self.delete_remains(&reuse).await,
+                    Some(reuse) if reuse.parent() != *gone => delete_remains(self, &reuse).await,
                     _ => {}
                 }
                 Ok(())
@@ -85,29 +63,27 @@ impl Objects {
             Change::Note { path, content } => self.put(&path, content).await,
             Change::Publish { from, to } => {
                 let size_bytes = self.stat_staged(&from).await?.size_bytes;
-                let key = self.client.root.key("look at", &to)?;
-                match self.client.head(&to, &key).await {
-                    Ok(found) if found.size == size_bytes => {}
+                match self.client.stat(&to).await {
+                    Ok(found) if found.size_bytes == size_bytes => {}
                     Ok(_) | Err(StorageError::NotFound { .. }) => self.publish(&from, &to).await?,
                     Err(error) => return Err(error),
                 }
                 *gone = from.parent();
                 if let Some(directory) = &gone {
-                    self.delete_remains(directory).await;
+                    delete_remains(self, directory).await;
                 }
                 Ok(())
             }
         }
     }
 
-    /// Deletes what only costs space.
-    async fn delete_remains(&self, path: &StoragePath) {
-        match self.delete(path).await {
-            Ok(()) | Err(StorageError::NotFound { .. }) => {}
-            Err(error) => {
-                tracing::warn!(%path, %error, "what is not needed any more could not be deleted");
-            }
-        }
+    async fn appender(
+        &self,
+        path: &StoragePath,
+        target: Option<&StoragePath>,
+    ) -> Result<Box<dyn Appender>> {
+        let (client, open, gathering) = (&self.client, &self.open, &self.gathering);
+        Ok(Box::new(ObjectAppender::open(client, open, gathering, path, target).await?))
     }
 
     fn refuse_root(&self, operation: &'static str, path: &StoragePath) -> Result<()> {
@@ -125,7 +101,7 @@ fn not_found<T>(path: &StoragePath) -> Result<T> {
 #[async_trait]
 impl Driver for Objects {
     fn name(&self) -> &'static str {
-        self.client.name
+        self.client.store.name
     }
 
     async fn get(&self, path: &StoragePath, limit_bytes: u64) -> Result<Bytes> {
@@ -143,14 +119,9 @@ impl Driver for Objects {
 
     async fn stat(&self, path: &StoragePath) -> Result<Stat> {
         if !path.is_root() {
-            let key = self.client.root.key("look at", path)?;
-            match self.client.head(path, &key).await {
-                Ok(found) => {
-                    let modified = found.last_modified.into();
-                    return Ok(Stat { kind: EntryKind::File, size_bytes: found.size, modified });
-                }
+            match self.client.stat(path).await {
                 Err(StorageError::NotFound { .. }) => {}
-                Err(error) => return Err(error),
+                found => return found,
             }
         }
         let first = listing::first_below(&self.client, path).await?;
@@ -169,8 +140,7 @@ impl Driver for Objects {
     }
 
     async fn append(&self, path: &StoragePath) -> Result<Box<dyn Appender>> {
-        let (client, open, gathering) = (&self.client, &self.open, &self.gathering);
-        Ok(Box::new(ObjectAppender::open(client, open, gathering, path, None).await?))
+        self.appender(path, None).await
     }
 
     async fn append_toward(
@@ -178,8 +148,7 @@ impl Driver for Objects {
         path: &StoragePath,
         target: &StoragePath,
     ) -> Result<Box<dyn Appender>> {
-        let (client, open, gathering) = (&self.client, &self.open, &self.gathering);
-        Ok(Box::new(ObjectAppender::open(client, open, gathering, path, Some(target)).await?))
+        self.appender(path, Some(target)).await
     }
 
     async fn stat_staged(&self, path: &StoragePath) -> Result<Stat> {
@@ -192,7 +161,7 @@ impl Driver for Objects {
 
     async fn abandon(&self, older_than: Duration, dry_run: bool) -> Result<Vec<String>> {
         let prefix = self.client.root.below(&StoragePath::root());
-        self.client.copier.abandon(&prefix, older_than, dry_run).await
+        self.client.store.copier.abandon(&prefix, older_than, dry_run).await
     }
 
     async fn publish(&self, from: &StoragePath, to: &StoragePath) -> Result<()> {
@@ -209,8 +178,7 @@ impl Driver for Objects {
 
     /// What the store has acknowledged is durable.
     async fn settle(&self, path: &StoragePath) -> Result<()> {
-        let key = self.client.root.key("look at", path)?;
-        self.client.head(path, &key).await.map(|_| ())
+        self.client.stat(path).await.map(|_| ())
     }
 
     async fn delete(&self, path: &StoragePath) -> Result<()> {
@@ -264,7 +232,7 @@ impl Driver for Objects {
     }
 
     async fn redirect(&self, path: &StoragePath) -> Result<Option<String>> {
-        let Some(signer) = &self.client.redirects else { return Ok(None) };
+        let Some(signer) = &self.client.store.redirects else { return Ok(None) };
         let key = self.client.root.key("sign a URL of", path)?;
         let url = signer.signed_url(Method::GET, &key, REDIRECT_LIFETIME).await;
         let url = url.map_err(|error| storage_error("sign a URL of", path, error))?;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use object_store::gcp::GoogleCloudStorageBuilder;
 use object_store::{Attributes, ObjectStore};
 
+use crate::client::Store;
 use crate::copying::InOne;
 use crate::error::OpenError;
 use crate::guard::{Guard, Guarded};
@@ -84,7 +85,7 @@ impl Objects {
             .map_err(|error| OpenError::new("gcs", error))?;
         let store = Arc::new(store);
         let signs = open.redirects && options.emulator.is_none();
-        let parts = crate::Parts {
+        let opened = Store {
             name: "gcs",
             objects: store.clone(),
             multipart: store.clone(),
@@ -93,6 +94,6 @@ impl Objects {
             copier: Arc::new(InOne(store as Arc<dyn ObjectStore>)),
             attributes: Attributes::new(),
         };
-        Ok(Self::assemble(parts, &open, guard))
+        Ok(Self::assemble(opened, &open, guard))
     }
 }

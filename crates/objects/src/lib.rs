@@ -31,7 +31,6 @@ mod tests;
 
 pub use azure::{AzureCredentials, AzureOptions};
 pub use driver::Objects;
-pub(crate) use driver::Parts;
 pub use error::OpenError;
 pub use gcs::{GcsCredentials, GcsOptions};
 pub use guard::StoreHealth;

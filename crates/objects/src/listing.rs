@@ -40,7 +40,7 @@ impl Query<'_> {
             ..PaginatedListOptions::default()
         };
         let prefix = Some(&*self.prefix).filter(|prefix| !prefix.is_empty());
-        let page = client.pages.list_paginated(prefix, options).await;
+        let page = client.store.pages.list_paginated(prefix, options).await;
         let page = page.map_err(|error| storage_error("list", self.path, error))?;
         Ok(Page { result: page.result, next: page.page_token })
     }
@@ -156,7 +156,7 @@ async fn kind(client: &Client, path: &StoragePath) -> Result<Option<EntryKind>> 
     if first_below(client, path).await?.is_some() {
         return Ok(Some(EntryKind::Directory));
     }
-    match client.head(path, &client.root.key("look at", path)?).await {
+    match client.stat(path).await {
         Ok(_) => Ok(Some(EntryKind::File)),
         Err(StorageError::NotFound { .. }) => Ok(None),
         Err(error) => Err(error),
@@ -183,7 +183,8 @@ pub(crate) async fn delete_below(client: &Client, path: &StoragePath) -> Result<
         for record in keys.iter().filter(|key| is_record(key.as_ref())) {
             crate::staging::abort(client, path, record).await?;
         }
-        let deleted = client.objects.delete_stream(stream::iter(keys.into_iter().map(Ok)).boxed());
+        let deleted =
+            client.store.objects.delete_stream(stream::iter(keys.into_iter().map(Ok)).boxed());
         let outcomes = deleted.map(|one| match one {
             Ok(_) | Err(object_store::Error::NotFound { .. }) => Ok(()),
             Err(error) => Err(write_error("delete", path, error)),

@@ -104,7 +104,7 @@ impl Objects {
         let lists_after_writes = listed.iter().any(|entry| &*entry.name == name);
         let key = self.client.root.key("read", path)?;
         let options = GetOptions { range: Some((2..5).into()), ..GetOptions::default() };
-        let part = self.client.objects.get_opts(&key, options).await;
+        let part = self.client.store.objects.get_opts(&key, options).await;
         let part = part.map_err(|error| storage_error("read", path, error))?;
         let ranges = part.bytes().await.is_ok_and(|bytes| bytes == content[2..5]);
         let created = self.is_refused(path, PutMode::Create).await?;
@@ -121,7 +121,8 @@ impl Objects {
         use object_store::Error as E;
         let key = self.client.root.key("write", path)?;
         let options = PutOptions { mode, ..PutOptions::default() };
-        match self.client.objects.put_opts(&key, PutPayload::from_static(b"x"), options).await {
+        match self.client.store.objects.put_opts(&key, PutPayload::from_static(b"x"), options).await
+        {
             Ok(_) | Err(E::NotSupported { .. } | E::NotImplemented { .. }) => Ok(false),
             Err(E::AlreadyExists { .. } | E::Precondition { .. }) => Ok(true),
             Err(error) => match write_error("write", path, error) {

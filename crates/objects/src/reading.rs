@@ -31,7 +31,7 @@ pub(crate) struct Remote {
 impl Remote {
     pub(crate) async fn open(client: &Arc<Client>, path: &StoragePath) -> Result<Self> {
         let key = client.root.key("open", path)?;
-        let found = client.objects.get(&key).await;
+        let found = client.store.objects.get(&key).await;
         let found = found.map_err(|error| storage_error("open", path, error))?;
         Ok(Self {
             client: Arc::clone(client),
@@ -50,7 +50,7 @@ impl Remote {
             if_match: self.version.clone(),
             ..GetOptions::default()
         };
-        let found = match self.client.objects.get_opts(&self.key, options).await {
+        let found = match self.client.store.objects.get_opts(&self.key, options).await {
             Ok(found) => found,
             Err(
                 object_store::Error::Precondition { .. } | object_store::Error::NotFound { .. },
@@ -176,7 +176,7 @@ impl Object for Held {
 pub(crate) async fn small(client: &Client, path: &StoragePath, limit_bytes: u64) -> Result<Bytes> {
     let key = client.root.key("read", path)?;
     let failed = |error| storage_error("read", path, error);
-    let found = client.objects.get(&key).await.map_err(failed)?;
+    let found = client.store.objects.get(&key).await.map_err(failed)?;
     let size_bytes = found.meta.size;
     if size_bytes > limit_bytes {
         return Err(StorageError::TooLarge { path: path.clone(), size_bytes, limit_bytes });

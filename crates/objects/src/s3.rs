@@ -10,6 +10,7 @@ use object_store::aws::{AmazonS3, AmazonS3Builder, S3ConditionalPut};
 use object_store::client::HttpConnector as _;
 use object_store::{Attribute, Attributes, ClientOptions};
 
+use crate::client::Store;
 use crate::error::OpenError;
 use crate::guard::{Guard, Guarded};
 use crate::options::{Transport, retries};
@@ -84,7 +85,7 @@ impl Objects {
         let http = Guarded(Arc::clone(&guard)).connect(&client_options(&options, &open.transport)?);
         let http = http.map_err(|error| OpenError::new("s3", error))?;
         let copier = S3Copier::new(Arc::clone(&store), http, &options);
-        let parts = crate::Parts {
+        let opened = Store {
             name: "s3",
             objects: store.clone(),
             multipart: store.clone(),
@@ -93,7 +94,7 @@ impl Objects {
             copier: Arc::new(copier),
             attributes: attributes(&options),
         };
-        Ok(Self::assemble(parts, &open, guard))
+        Ok(Self::assemble(opened, &open, guard))
     }
 }
 

@@ -87,10 +87,17 @@ impl Drop for Place {
     }
 }
 
-/// Reads the record of a file, and which version of it that was.
-async fn load(client: &Client, path: &StoragePath) -> Result<Option<(Head, Bytes, UpdateVersion)>> {
+/// A record as it was read.
+struct Record {
+    head: Head,
+    tail: Bytes,
+    version: UpdateVersion,
+}
+
+/// Reads the record of a file.
+async fn load(client: &Client, path: &StoragePath) -> Result<Option<Record>> {
     let key = client.root.record("read", path)?;
-    let found = match client.objects.get(&key).await {
+    let found = match client.store.objects.get(&key).await {
         Ok(found) => found,
         Err(object_store::Error::NotFound { .. }) => return Ok(None),
         Err(error) => return Err(storage_error("read", path, error)),
@@ -104,13 +111,13 @@ async fn load(client: &Client, path: &StoragePath) -> Result<Option<(Head, Bytes
     let (head, tail) = record::decode(&bytes).ok_or_else(|| {
         broken("read", path, "the record of the upload is damaged: begin it anew")
     })?;
-    Ok(Some((head, tail, version)))
+    Ok(Some(Record { head, tail, version }))
 }
 
 /// Gives up the upload in parts that a record tells of, and whose files are being deleted.
 pub(crate) async fn abort(client: &Client, path: &StoragePath, record: &Path) -> Result<()> {
     let failed = |error| storage_error("read", path, error);
-    let bytes = match client.objects.get(record).await {
+    let bytes = match client.store.objects.get(record).await {
         Ok(found) => found.bytes().await.map_err(failed)?,
         Err(object_store::Error::NotFound { .. }) => return Ok(()),
         Err(error) => return Err(failed(error)),
@@ -120,7 +127,7 @@ pub(crate) async fn abort(client: &Client, path: &StoragePath, record: &Path) ->
     };
     let begun =
         Path::parse(&multipart.key).map_err(|error| write_error("abort", path, error.into()))?;
-    match client.multipart.abort_multipart(&begun, &multipart.id).await {
+    match client.store.multipart.abort_multipart(&begun, &multipart.id).await {
         // Completed or aborted by another replica.
         Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
         Err(error) => {
@@ -131,12 +138,12 @@ pub(crate) async fn abort(client: &Client, path: &StoragePath, record: &Path) ->
     Ok(())
 }
 
-/// The first line of a record, and when it was written.
-pub(crate) async fn peek(client: &Client, path: &StoragePath) -> Result<Option<(Head, Stat)>> {
+/// What the first line of a record says of a file, and when it was written.
+async fn peek(client: &Client, path: &StoragePath) -> Result<Option<Stat>> {
     let key = client.root.record("look at", path)?;
     let failed = |error| storage_error("look at", path, error);
     let head = GetOptions { range: Some((0..RECORD_HEAD_BYTES).into()), ..GetOptions::default() };
-    let found = match client.objects.get_opts(&key, head).await {
+    let found = match client.store.objects.get_opts(&key, head).await {
         Ok(found) => found,
         Err(object_store::Error::NotFound { .. }) => return Ok(None),
         Err(error) => return Err(failed(error)),
@@ -146,29 +153,38 @@ pub(crate) async fn peek(client: &Client, path: &StoragePath) -> Result<Option<(
     let head = match Head::decode(&bytes) {
         Some((head, _)) => head,
         None => match load(client, path).await? {
-            Some((head, ..)) => head,
+            Some(record) => record.head,
             None => return Ok(None),
         },
     };
-    let stat = Stat { kind: EntryKind::File, size_bytes: head.size_bytes(), modified };
-    Ok(Some((head, stat)))
+    Ok(Some(Stat { kind: EntryKind::File, size_bytes: head.size_bytes(), modified }))
 }
 
 impl Staged {
-    /// A file as its record has it, or what lies at its path, or a new one.
-    async fn load(client: &Arc<Client>, gathering: &Gathering, path: &StoragePath) -> Result<Self> {
-        let mut staged = Self {
+    /// A file of which nothing is there.
+    fn new(client: &Arc<Client>, gathering: &Gathering, path: &StoragePath) -> Self {
+        Self {
             path: path.clone(),
             parts: Parts::new(Arc::clone(client), gathering.clone(), path.clone()),
             version: None,
             is_recorded: false,
             is_published: false,
-        };
-        if let Some((head, tail, version)) = load(client, path).await? {
-            staged.parts.resume(head, tail);
-            staged.version = Some(version);
-            staged.is_recorded = true;
-            return Ok(staged);
+        }
+    }
+
+    /// The file that a record tells of.
+    fn resume(mut self, Record { head, tail, version }: Record) -> Self {
+        self.parts.resume(head, tail);
+        self.version = Some(version);
+        self.is_recorded = true;
+        self
+    }
+
+    /// A file as its record has it, or what lies at its path, or a new one.
+    async fn load(client: &Arc<Client>, gathering: &Gathering, path: &StoragePath) -> Result<Self> {
+        let mut staged = Self::new(client, gathering, path);
+        if let Some(record) = load(client, path).await? {
+            return Ok(staged.resume(record));
         }
         let key = client.root.key("look at", path)?;
         match client.head(path, &key).await {
@@ -195,7 +211,7 @@ impl Staged {
         if size_bytes == self.size_bytes() {
             return Ok(());
         }
-        if size_bytes > self.size_bytes() || size_bytes != Parts::size_at(opened_at) {
+        if size_bytes > self.size_bytes() || size_bytes != opened_at.size_bytes() {
             return Err(broken("truncate", &self.path, "only back to where it was opened"));
         }
         self.is_recorded = false;

@@ -10,6 +10,7 @@ use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{Attributes, ListResult, ObjectMeta, ObjectStore as _};
 
+use crate::client::Store;
 use crate::copying::InOne;
 use crate::guard::Guard;
 use crate::{Objects, OpenOptions, Transport};
@@ -78,7 +79,7 @@ pub fn replicas() -> (Objects, Objects) {
 }
 
 fn driver(store: &Arc<InMemory>) -> Objects {
-    let parts = crate::Parts {
+    let opened = Store {
         name: "s3",
         objects: store.clone(),
         multipart: store.clone(),
@@ -93,5 +94,5 @@ fn driver(store: &Arc<InMemory>) -> Objects {
         redirects: false,
         transport: Transport::default(),
     };
-    Objects::assemble(parts, &open, Arc::new(Guard::new(None)))
+    Objects::assemble(opened, &open, Arc::new(Guard::new(None)))
 }

@@ -299,8 +299,8 @@ async fn apply_one<D: Driver + ?Sized>(driver: &D, change: Change) -> Result<()>
     }
 }
 
-/// Deletes what only costs space, if it is there.
-async fn delete_remains<D: Driver + ?Sized>(driver: &D, path: &StoragePath) {
+/// Deletes what only costs space, if it is there. That it can't be deleted is only logged.
+pub async fn delete_remains<D: Driver + ?Sized>(driver: &D, path: &StoragePath) {
     match driver.delete(path).await {
         Ok(()) | Err(StorageError::NotFound { .. }) => {}
         Err(error) => warn_of_remains(path, &error),

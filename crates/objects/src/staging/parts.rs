@@ -52,6 +52,13 @@ pub(super) struct Mark {
     gathered: Vec<Bytes>,
 }
 
+impl Mark {
+    /// How large the file was, in bytes.
+    pub(super) const fn size_bytes(&self) -> u64 {
+        self.size_bytes
+    }
+}
+
 impl Parts {
     pub(super) fn new(client: Arc<Client>, gathering: Gathering, path: StoragePath) -> Self {
         let member = gathering.join();
@@ -146,11 +153,6 @@ impl Parts {
         Ok(())
     }
 
-    /// How large a mark's file was, in bytes.
-    pub(super) const fn size_at(mark: &Mark) -> u64 {
-        mark.size_bytes
-    }
-
     /// Takes bytes in. Returns once they are gathered, or on their way.
     pub(super) async fn push(&mut self, mut piece: Bytes) -> Result<()> {
         if self.base_bytes > 0 {
@@ -213,7 +215,7 @@ impl Parts {
         let payload: PutPayload = std::mem::take(&mut self.gathered).into_iter().collect();
         let size_bytes = std::mem::take(&mut self.gathered_bytes) as u64;
         self.part_bytes = None;
-        let (room, store) = (self.room.take(), Arc::clone(&self.client.multipart));
+        let (room, store) = (self.room.take(), Arc::clone(&self.client.store.multipart));
         let task = tokio::spawn(async move {
             let sent = store.put_part(&key, &id, index, payload).await;
             drop(room);
@@ -260,7 +262,7 @@ impl Parts {
             .map_err(|e| write_error("complete", &self.path, e.into()))?;
         let part = |part: Part| PartId { content_id: part.id };
         let parts = multipart.parts.into_iter().map(part).collect();
-        match self.client.multipart.complete_multipart(&key, &multipart.id, parts).await {
+        match self.client.store.multipart.complete_multipart(&key, &multipart.id, parts).await {
             Ok(_) => Ok(()),
             // An earlier attempt may have got there without its answer getting here.
             Err(object_store::Error::NotFound { .. }) => {
@@ -291,7 +293,7 @@ impl Parts {
     async fn take_base_apart(&mut self) -> Result<()> {
         let key = self.client.root.key("read", &self.path)?;
         let failed = |error| storage_error("read", &self.path, error);
-        let found = self.client.objects.get(&key).await.map_err(failed)?;
+        let found = self.client.store.objects.get(&key).await.map_err(failed)?;
         let mut stream = found.into_stream();
         self.base_bytes = 0;
         while let Some(piece) = stream.next().await {

@@ -18,12 +18,10 @@ pub(crate) async fn stat(client: &Client, open: &Open, path: &StoragePath) -> Re
         let modified = std::time::SystemTime::now();
         return Ok(Stat { kind: EntryKind::File, size_bytes: staged.size_bytes(), modified });
     }
-    if let Some((_, stat)) = peek(client, path).await? {
-        return Ok(stat);
+    match peek(client, path).await? {
+        Some(stat) => Ok(stat),
+        None => client.stat(path).await,
     }
-    let key = client.root.key("look at", path)?;
-    let found = client.head(path, &key).await?;
-    Ok(Stat { kind: EntryKind::File, size_bytes: found.size, modified: found.last_modified.into() })
 }
 
 /// Opens an unfinished file for reading. The parts of one can't be read, so they become an object
@@ -39,17 +37,11 @@ pub(crate) async fn open(
     {
         return staged.readable(client).await;
     }
-    let place = open.enter(path)?;
-    if let Some((head, tail, _)) = load(client, path).await? {
-        if head.multipart.is_none() && head.base_bytes == 0 {
-            return Ok(Arc::new(Held::new(path.clone(), vec![tail])));
-        }
-        let mut staged = Staged::load(client, gathering, path).await?;
-        let readable = staged.readable(client).await;
-        drop(place);
-        return readable;
+    let _place = open.enter(path)?;
+    match load(client, path).await? {
+        Some(record) => Staged::new(client, gathering, path).resume(record).readable(client).await,
+        None => Ok(Arc::new(Remote::open(client, path).await?)),
     }
-    Ok(Arc::new(Remote::open(client, path).await?))
 }
 
 impl Staged {
@@ -115,14 +107,13 @@ pub(crate) async fn publish(
         staged.publish(client, to).await?;
         return forget(client, from).await;
     }
-    let place = open.enter(from)?;
-    let moved = if load(client, from).await?.is_some() {
-        Staged::load(client, gathering, from).await?.publish(client, to).await
-    } else {
-        publish_object(client, from, to).await
-    };
-    drop(place);
-    moved?;
+    let _place = open.enter(from)?;
+    match load(client, from).await? {
+        Some(record) => {
+            Staged::new(client, gathering, from).resume(record).publish(client, to).await?;
+        }
+        None => publish_object(client, from, to).await?,
+    }
     forget(client, from).await
 }
 
