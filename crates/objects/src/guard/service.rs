@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode, header};
 use object_store::ClientOptions;
 use object_store::client::{
     HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse,
@@ -45,6 +45,7 @@ impl HttpService for GuardedService {
         let attempt = attempt.map_err(|refused| HttpError::new(HttpErrorKind::Unknown, refused))?;
         let _room = self.guard.room().await;
         let method = request.method().clone();
+        let is_conditional = has_condition(request.headers());
         let answer = match self.inner.execute(request).await {
             Ok(answer) => answer,
             Err(error) => {
@@ -59,6 +60,9 @@ impl HttpService for GuardedService {
             return Err(HttpError::new(kind_of(status, may_repeat), failure));
         }
         attempt.tell(Outcome::Success);
+        if status == StatusCode::CONFLICT && !is_conditional {
+            return collided(answer).await;
+        }
         if is_error(status, &method) {
             return explained(answer).await;
         }
@@ -79,6 +83,29 @@ fn kind_of(status: StatusCode, may_repeat: bool) -> HttpErrorKind {
         StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => HttpErrorKind::Request,
         _ => HttpErrorKind::Interrupted,
     }
+}
+
+/// Whether a request is one that may rightly be refused because of what is there.
+fn has_condition(headers: &HeaderMap) -> bool {
+    headers.contains_key(header::IF_MATCH) || headers.contains_key(header::IF_NONE_MATCH)
+}
+
+/// A conflict of a request that set no condition. It met another request at the wrong moment, where
+/// the store says so, and was turned away: it is made again. `ExistingObjectIsDirectory` is what a
+/// gateway before a filesystem says while somebody deletes the last object beside a new one.
+async fn collided(answer: HttpResponse) -> Result<HttpResponse, HttpError> {
+    let status = answer.status();
+    let (parts, body) = answer.into_parts();
+    let body = first_bytes(body).await;
+    let failure = failure(status, &body);
+    let passing = ["OperationAborted", "ConditionalRequestConflict", "ExistingObjectIsDirectory"];
+    match &failure {
+        StoreFailure::Answered { code: Some(code), .. } if passing.contains(&code.as_str()) => {
+            return Err(HttpError::new(HttpErrorKind::Request, failure));
+        }
+        _ => {}
+    }
+    Ok(HttpResponse::from_parts(parts, body.into()))
 }
 
 /// An error that is told as it is and not repeated.
@@ -190,6 +217,24 @@ mod tests {
             assert_eq!(is_absence(&failure), expected, "{code}");
         }
         assert!(is_absence(&failure(StatusCode::NOT_FOUND, b"")));
+    }
+
+    #[tokio::test]
+    async fn a_collision_is_repeated_and_no_other_conflict() {
+        let conflict = |code: &str| {
+            let body = format!("<Error><Code>{code}</Code></Error>");
+            let mut answer = HttpResponse::new(Bytes::from(body).into());
+            *answer.status_mut() = StatusCode::CONFLICT;
+            answer
+        };
+        for code in ["OperationAborted", "ExistingObjectIsDirectory"] {
+            let error = collided(conflict(code)).await.unwrap_err();
+            assert_eq!(error.kind(), HttpErrorKind::Request, "{code}");
+        }
+        let answer = collided(conflict("BucketNotEmpty")).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::CONFLICT);
+        let body = first_bytes(answer.into_body()).await;
+        assert!(body.starts_with(b"<Error>"), "the library still finds the body");
     }
 
     #[test]
