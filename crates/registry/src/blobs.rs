@@ -39,6 +39,25 @@ impl Registry {
         }
     }
 
+    /// [`Registry::stat_blob`] for a client that may go on to rely on the blob instead of sending
+    /// it: from now on, no collection takes it before the grace time is over.
+    ///
+    /// # Errors
+    /// As [`Registry::stat_blob`].
+    pub async fn promise_blob(&self, name: &RepositoryName, digest: &Digest) -> Result<BlobStat> {
+        let stat = self.stat_blob(name, digest).await?;
+        let promised = async { self.promise(&self.view().await?, &stat.digest).await };
+        match Box::pin(promised).await {
+            Ok(false) => Ok(stat),
+            Ok(true) => self.stat_stored_blob(name, digest).await,
+            // A storage that can't be written to takes no push that it would matter for.
+            Err(error) => {
+                tracing::debug!(repository = %name, %digest, %error, "blob can't be pinned");
+                Ok(stat)
+            }
+        }
+    }
+
     /// Size and canonical digest of a blob, from the storage whatever a cache says.
     pub(crate) async fn stat_stored_blob(
         &self,
@@ -130,10 +149,20 @@ impl Registry {
         };
         let Some(stat) = stat else { return Ok(None) };
         let canonical = stat.digest;
+        let view = self.view().await?;
+        if self.promise(&view, &canonical).await? && !self.is_stored(&canonical).await? {
+            return Ok(None);
+        }
         self.driver.settle(&layout::blob_data(&canonical)).await?;
         let links = link::changes(&canonical, digest, |d| layout::layer_link(name, d));
         let ticket = self.ticket(name).await;
         self.driver.apply(vec![links]).await?;
+        if let Some(view) = self.overtaken(view).await? {
+            self.promise(&view, &canonical).await?;
+            if !self.has_blob(name, digest).await? {
+                return Ok(None);
+            }
+        }
         self.remember_blob(ticket, name, digest, stat).await;
         Ok(Some(canonical))
     }
@@ -159,6 +188,19 @@ impl Registry {
             Ok(_) => Ok(true),
             Err(Error::BlobUnknown { .. }) => Ok(false),
             Err(error) => Err(error),
+        }
+    }
+
+    /// Follows a repository's link, of a blob or of a manifest, to the canonical digest of what a
+    /// manifest names.
+    pub(crate) async fn linked_part(
+        &self,
+        name: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<Option<Digest>> {
+        match link::follow(&*self.driver, digest, |d| layout::layer_link(name, d)).await? {
+            Some(canonical) => Ok(Some(canonical)),
+            None => self.linked_manifest(name, digest).await,
         }
     }
 

@@ -6,7 +6,7 @@ use storage::StorageError;
 use crate::UploadId;
 
 /// The result of a domain operation.
-pub type Result<T> = std::result::Result<T, Error>;
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why an operation of the registry failed. The HTTP layer maps each to a status and a code of
 /// the specification, in one place.

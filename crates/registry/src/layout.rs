@@ -20,10 +20,16 @@
 //! /wharf/v1/aliases/<algorithm>/<first two hex digits>/<hex>/link    sha256 digest of a blob that
 //!                                                                    was pushed under another one
 //! /wharf/v1/transfer/<id>                                            what `transfer` is just copying
+//! /wharf/v1/collection/lease                                         who collects
+//! /wharf/v1/collection/announced                                     the list in force
+//! /wharf/v1/collection/lists/<id>                                    what is going to be deleted
+//! /wharf/v1/collection/batch                                         what is just being deleted
+//! /wharf/v1/collection/pins/<claim>.<expiry>                         what must not be deleted
 //! ```
 
 use oci::{Algorithm, Digest, RepositoryName, Tag};
 use storage::StoragePath;
+use uuid::Uuid;
 
 use crate::UploadId;
 
@@ -31,6 +37,7 @@ const REPOSITORIES: &str = "/docker/registry/v2/repositories";
 const BLOBS: &str = "/docker/registry/v2/blobs";
 const ALIASES: &str = "/wharf/v1/aliases";
 const TRANSFER: &str = "/wharf/v1/transfer";
+const COLLECTION: &str = "/wharf/v1/collection";
 
 /// The directory above everything that is Distribution's.
 const REGISTRY: &str = "/docker/registry/v2";
@@ -200,6 +207,49 @@ pub fn upload_midstate(name: &RepositoryName, id: &UploadId) -> StoragePath {
 pub fn alias(digest: &Digest) -> StoragePath {
     let hex = digest.hex();
     path(format!("{ALIASES}/{}/{}/{hex}/link", digest.algorithm(), &hex[..2]))
+}
+
+/// Who collects.
+#[must_use]
+pub fn collection_lease() -> StoragePath {
+    path(format!("{COLLECTION}/lease"))
+}
+
+/// Which list of what is going to be deleted is in force.
+#[must_use]
+pub fn collection_announced() -> StoragePath {
+    path(format!("{COLLECTION}/announced"))
+}
+
+/// The directory of the lists of what is going to be deleted.
+#[must_use]
+pub fn collection_lists() -> StoragePath {
+    path(format!("{COLLECTION}/lists"))
+}
+
+/// A list of what is going to be deleted.
+#[must_use]
+pub fn collection_list(id: &Uuid) -> StoragePath {
+    path(format!("{COLLECTION}/lists/{id}"))
+}
+
+/// What is just being deleted.
+#[must_use]
+pub fn collection_batch() -> StoragePath {
+    path(format!("{COLLECTION}/batch"))
+}
+
+/// The directory of what must not be deleted.
+#[must_use]
+pub fn collection_pins() -> StoragePath {
+    path(format!("{COLLECTION}/pins"))
+}
+
+/// The directory of a blob; `digest` is its canonical one.
+#[must_use]
+pub fn blob(digest: &Digest) -> StoragePath {
+    let hex = digest.hex();
+    path(format!("{BLOBS}/{}/{}/{hex}", digest.algorithm(), &hex[..2]))
 }
 
 #[cfg(test)]

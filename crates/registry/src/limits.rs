@@ -1,5 +1,7 @@
 //! Every bound of the domain, in one place.
 
+use std::time::Duration;
+
 /// The longest link file that is read, in bytes. A sha512 digest takes 135.
 pub const LINK_BYTES_MAX: u64 = 512;
 
@@ -149,3 +151,35 @@ pub const TRANSFER_FAILURES_IN_A_ROW_MAX: u64 = 64;
 
 /// How many findings of a kind a copy's report lists, about 300 bytes each. The others are counted.
 pub const TRANSFER_FINDINGS_LISTED_MAX: usize = 1000;
+
+/// How long something is kept that nothing refers to, unless configured. A push of many large layers
+/// over a slow line names the first of them at its end.
+pub const COLLECTION_GRACE: Duration = Duration::from_secs(24 * 3600);
+
+/// The largest announcement of a collection that is read, in bytes.
+pub const ANNOUNCEMENT_BYTES_MAX: u64 = 4096;
+
+/// How much is announced at once at most: claims of 16 bytes, and about 150 bytes for each in the
+/// memory of the collector. With more, it is done in rounds.
+pub const COLLECTION_LIST_CLAIMS_MAX: usize = 100_000;
+
+/// The largest list of a collection that is read, in bytes: twice what is ever written.
+pub const COLLECTION_LIST_BYTES_MAX: u64 = 2 * 16 * COLLECTION_LIST_CLAIMS_MAX as u64;
+
+/// How many of its own pins a server remembers, about 80 bytes each. Others are written again.
+pub const PINNED_NOTED_MAX: usize = 100_000;
+
+/// How deep indexes of indexes are followed when what an index is made of is claimed.
+pub const CLAIMED_DEPTH_MAX: usize = 8;
+
+/// How much is deleted in one batch at most. Whoever relies on something in it waits for its end.
+pub const COLLECTION_BATCH_ITEMS: usize = 500;
+
+/// How many deletions are made at once where one is quick.
+pub const COLLECTION_DELETIONS_AT_ONCE: usize = 4;
+
+/// After how many failures in a row a collection gives up: it is the storage then, and not a file.
+pub const COLLECTION_FAILURES_IN_A_ROW_MAX: u32 = 16;
+
+/// How many problems a collection's report lists. The others are counted.
+pub const COLLECTION_PROBLEMS_LISTED_MAX: usize = 1000;

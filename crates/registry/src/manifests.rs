@@ -173,6 +173,9 @@ impl Registry {
             }
         };
         let manifest = Manifest::parse(media_type, &content)?;
+        let view = self.view().await?;
+        let named = (&canonical, &manifest);
+        self.claim_manifest(&view, name, named, &tags).await?;
         self.check_manifest(name, &manifest).await?;
 
         // The data first and the tags last: a link never leads to what is not there.
@@ -183,6 +186,11 @@ impl Registry {
         let current = |tag| link::change(layout::tag_current(name, tag), &digest);
         let ticket = self.ticket(name).await;
         self.driver.apply(vec![new, tags.iter().map(current).collect()]).await?;
+        self.promise(&view, &canonical).await?;
+        if let Some(view) = self.overtaken(view).await? {
+            self.claim_manifest(&view, name, named, &tags).await?;
+            self.check_manifest(name, &manifest).await?;
+        }
         self.remember_manifest(&canonical, media_type, &content);
         self.remember_revision(ticket, name, &digest, &canonical).await;
         Ok(PushedManifest { digest, subject: manifest.subject_digest(), tags })

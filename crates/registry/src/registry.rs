@@ -2,11 +2,13 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use oci::Digest;
 use storage::{Driver, StorageError, StoragePath};
 
 use crate::answers::Answers;
+use crate::claims::Claims;
 use crate::descriptors::DescriptorCache;
 use crate::limits::{self, REMOTE_READS_AT_ONCE};
 use crate::listings::Listings;
@@ -28,6 +30,8 @@ pub struct Options {
     pub manifest_cache_entries: usize,
     /// Where clients are sent for blobs.
     pub redirects: Redirects,
+    /// How long something that a client was told of is kept, though nothing refers to it.
+    pub grace: Duration,
 }
 
 impl Default for Options {
@@ -37,6 +41,7 @@ impl Default for Options {
             tag_lookup_concurrency: limits::TAG_LOOKUP_CONCURRENCY,
             manifest_cache_entries: limits::MANIFEST_CACHE_ENTRIES,
             redirects: Redirects::default(),
+            grace: limits::COLLECTION_GRACE,
         }
     }
 }
@@ -53,6 +58,7 @@ pub struct Registry {
     pub(crate) referrers: ReferrersIndexes,
     pub(crate) hash_states: HashStates,
     pub(crate) upload_budget: Budget,
+    pub(crate) claims: Claims,
     /// What several servers remember together; most have none.
     pub(crate) descriptors: Option<Arc<dyn DescriptorCache>>,
 }
@@ -70,6 +76,7 @@ impl Registry {
             referrers: ReferrersIndexes::new(),
             hash_states: HashStates::new(),
             upload_budget: Budget::default(),
+            claims: Claims::new(&*driver, options.grace),
             descriptors: None,
             driver,
             options,

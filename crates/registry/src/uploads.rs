@@ -20,6 +20,7 @@ use jiff::Timestamp;
 use oci::{Algorithm, Digest, Hasher, RepositoryName};
 use storage::{Change, StorageError};
 
+use crate::claims::Claim;
 use crate::limits::REHASH_BEFORE_CHUNK_BYTES_MAX;
 use crate::limits::{LINK_BYTES_MAX, MIDSTATE_BYTES_MAX, MIDSTATE_UPLOAD_BYTES_MIN};
 use crate::{BlobStat, Chunk, Error, Registry, Result, layout, link};
@@ -133,7 +134,16 @@ impl Registry {
             return Err(Error::DigestMismatch { expected: *digest, actual });
         }
         let ticket = self.ticket(name).await;
+        let view = self.view().await?;
+        self.claim(&view, &[Claim::content(&canonical)]).await?;
         self.driver.apply(commit_changes(name, id, &canonical, digest)).await?;
+        self.promise(&view, &canonical).await?;
+        if let Some(view) = self.overtaken(view).await? {
+            self.promise(&view, &canonical).await?;
+            if !self.has_blob(name, digest).await? {
+                return Err(Error::UploadUnknown { name: name.clone(), id: id.clone() });
+            }
+        }
         let stat = BlobStat { digest: canonical, size_bytes };
         self.remember_blob(ticket, name, digest, stat).await;
         Ok(stat)

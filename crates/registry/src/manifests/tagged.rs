@@ -34,7 +34,7 @@ impl Tagged {
         self.0.insert((name.clone(), *digest), *canonical);
     }
 
-    pub(super) fn forget(&self, name: &RepositoryName, digest: &Digest) {
+    pub(crate) fn forget(&self, name: &RepositoryName, digest: &Digest) {
         self.0.remove(&(name.clone(), *digest));
     }
 }

@@ -44,7 +44,7 @@ pub(super) async fn head(
     name: &RepositoryName,
     digest: &Digest,
 ) -> Result<Response, ApiError> {
-    let stat = call.app.registry.stat_blob(name, digest).await?;
+    let stat = call.app.registry.promise_blob(name, digest).await?;
     let digest = digest.to_string();
     events::blob_pulled(call, name, &digest, stat.size_bytes);
     if conditional::none_match_fails(call.headers(), &digest) {

@@ -1,0 +1,237 @@
+//! Online garbage collection: finds what nothing refers to, and deletes it while everything else
+//! goes on.
+//!
+//! Nothing is kept in a database, and nothing has to be scanned before the first run: every
+//! manifest of every repository is read, and what they name is *marked*. What is neither marked,
+//! nor young, nor [pinned](crate::claims) is garbage. How it is deleted without taking anything
+//! away from a push that is under way is told in [`claims`](crate::claims).
+//!
+//! A manifest or link that can't be read is reported, and keeps all of its repository. Whatever a
+//! collector leaves when it is killed is harmless, and cleared away by the next.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use oci::RepositoryName;
+use tokio::time::Instant;
+
+use crate::limits::COLLECTION_GRACE;
+use crate::{Error, Registry};
+
+mod blobs;
+mod garbage;
+mod lease;
+mod links;
+mod mark;
+mod pace;
+mod pinned;
+mod remains;
+mod report;
+mod repository;
+mod round;
+mod sweep;
+
+#[cfg(test)]
+pub(crate) mod model;
+
+pub use garbage::{Garbage, Reason};
+pub use report::{Counts, Event, Problem, Report};
+
+use lease::Lease;
+use mark::Marks;
+use pace::Pace;
+use report::Tally;
+
+/// Which repositories are meant.
+pub type Selection = Arc<dyn Fn(&RepositoryName) -> bool + Send + Sync>;
+
+/// Who is told what a collection does, as it does it.
+pub type Observer = Arc<dyn Fn(&Event<'_>) + Send + Sync>;
+
+/// What is collected.
+#[derive(Clone)]
+pub struct CollectionOptions {
+    /// How long something is left alone after it was written, or a client was told of it.
+    pub older_than: Duration,
+    /// Whether manifests go that have no tag, and are no part of one that has.
+    pub untagged: bool,
+    /// Whether untagged manifests go whose subject is not in the repository any more.
+    pub referrers: bool,
+    /// The repositories whose tags, manifests and links may go; all when there is none. Blobs are
+    /// looked at as to all repositories in any case.
+    pub repositories: Option<Selection>,
+    /// How many operations of the storage are made in a second; as many as it takes when there is
+    /// none.
+    pub rate: Option<u32>,
+    /// Only say what would be deleted.
+    pub dry_run: bool,
+    /// Uploads that nothing happened to for so long go as well.
+    pub uploads_older_than: Option<Duration>,
+}
+
+impl Default for CollectionOptions {
+    fn default() -> Self {
+        Self {
+            older_than: COLLECTION_GRACE,
+            untagged: false,
+            referrers: true,
+            repositories: None,
+            rate: None,
+            dry_run: false,
+            uploads_older_than: None,
+        }
+    }
+}
+
+impl fmt::Debug for CollectionOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CollectionOptions")
+            .field("older_than", &self.older_than)
+            .field("untagged", &self.untagged)
+            .field("referrers", &self.referrers)
+            .field("rate", &self.rate)
+            .field("dry_run", &self.dry_run)
+            .field("uploads_older_than", &self.uploads_older_than)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a collection ended before its time.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CollectionError {
+    /// Another collector is at work on this storage.
+    #[error("another collection is running on this storage; wait until it has ended")]
+    Running,
+    /// Another collector took over, since this one was not heard of for too long.
+    #[error("another collection has taken over, as this one had stood still; nothing is lost")]
+    Overtaken,
+    /// The storage failed, so that it can't be known what is referred to.
+    #[error("the storage can't be read to its end, so nothing more was deleted: {0}")]
+    Storage(#[from] Error),
+    /// It failed to delete one thing after the other.
+    #[error("the storage failed to delete {failures} things in a row, the last: {last}")]
+    Failing {
+        /// How many.
+        failures: u32,
+        /// What it said of the last.
+        last: String,
+    },
+}
+
+impl From<storage::StorageError> for CollectionError {
+    fn from(error: storage::StorageError) -> Self {
+        Self::Storage(error.into())
+    }
+}
+
+/// A collection. It can be run again and again.
+pub struct Collection {
+    registry: Arc<Registry>,
+    options: CollectionOptions,
+    observer: Option<Observer>,
+    stopped: AtomicBool,
+}
+
+impl Collection {
+    /// A collection on the storage of `registry`.
+    #[must_use]
+    pub fn new(registry: Arc<Registry>, options: CollectionOptions) -> Self {
+        Self { registry, options, observer: None, stopped: AtomicBool::new(false) }
+    }
+
+    /// Tells somebody of everything that it does.
+    #[must_use]
+    pub fn with_observer(mut self, observer: Observer) -> Self {
+        self.observer = Some(observer);
+        self
+    }
+
+    /// Has it end after what it is just doing.
+    pub fn stop(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed)
+    }
+
+    fn tell(&self, event: &Event<'_>) {
+        if let Some(observer) = &self.observer {
+            observer(event);
+        }
+    }
+
+    /// Collects once.
+    ///
+    /// # Errors
+    /// [`CollectionError`]. What was deleted until then was garbage.
+    pub async fn run(&self) -> Result<Report, CollectionError> {
+        let mut run = Run {
+            collection: self,
+            registry: &self.registry,
+            options: &self.options,
+            marks: Marks::default(),
+            tally: Tally::default(),
+            pace: Pace::new(self.options.rate),
+            lease: None,
+        };
+        let began = Instant::now();
+        run.run().await?;
+        Ok(run.tally.report(began.elapsed(), self.options.dry_run, self.is_stopped()))
+    }
+}
+
+impl fmt::Debug for Collection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Collection").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+/// One run of a collection.
+struct Run<'a> {
+    collection: &'a Collection,
+    registry: &'a Arc<Registry>,
+    options: &'a CollectionOptions,
+    marks: Marks,
+    tally: Tally,
+    pace: Pace,
+    /// None in a dry run, which writes nothing.
+    lease: Option<Lease>,
+}
+
+impl Run<'_> {
+    async fn run(&mut self) -> Result<(), CollectionError> {
+        if !self.options.dry_run {
+            let lease = Lease::acquire(self.registry).await?;
+            self.lease = Some(lease.ok_or(CollectionError::Running)?);
+            self.clear_remains().await?;
+        }
+        let outcome = self.collect().await;
+        if let Some(lease) = self.lease.take() {
+            lease.release(self.registry).await;
+        }
+        outcome
+    }
+
+    async fn collect(&mut self) -> Result<(), CollectionError> {
+        self.pin_down().await?;
+        let garbage = self.mark().await?;
+        self.sweep_all(garbage).await?;
+        if !self.collection.is_stopped() {
+            self.purge_uploads().await?;
+            self.prune().await?;
+        }
+        Ok(())
+    }
+
+    fn tell(&self, event: &Event<'_>) {
+        self.collection.tell(event);
+    }
+
+    fn selects(&self, name: &RepositoryName) -> bool {
+        self.options.repositories.as_ref().is_none_or(|selects| selects(name))
+    }
+}

@@ -1,0 +1,99 @@
+//! One collector at a time.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use storage::{Appender, StorageError};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use crate::{Registry, Result, layout};
+
+/// The right to collect. Ends with the process.
+///
+/// Where a file can be locked, the lock is held. On an object store the holder writes its name again
+/// and again; one that was not heard of for [`LIFE`] has lost it. As two may still believe
+/// themselves the holder for a moment, each looks before every batch, and what they do is safe by
+/// the pins alone: at most an announcement is overwritten, which its collector notices.
+#[derive(Debug)]
+pub(super) struct Lease {
+    id: Uuid,
+    renewed: Instant,
+    lock: Option<Box<dyn Appender>>,
+}
+
+/// How long a lease on an object store lasts that is not renewed.
+const LIFE: Duration = Duration::from_secs(60);
+
+/// After this time it is renewed.
+const RENEWED_AFTER: Duration = Duration::from_secs(15);
+
+/// How long it takes at most until two that write at the same time see each other.
+const SETTLES_WITHIN: Duration = Duration::from_secs(3);
+
+/// What is read of a lease at most, in bytes.
+const BYTES_MAX: u64 = 256;
+
+impl Lease {
+    /// Takes the lease; `None` when somebody has it.
+    pub(super) async fn acquire(registry: &Registry) -> Result<Option<Self>> {
+        let path = layout::collection_lease();
+        let id = Uuid::new_v4();
+        let mut lease = Self { id, renewed: Instant::now(), lock: None };
+        if !registry.driver.is_remote() {
+            match registry.driver.append(&path).await {
+                Ok(lock) => lease.lock = Some(lock),
+                Err(StorageError::Busy { .. }) => return Ok(None),
+                Err(error) => return Err(error.into()),
+            }
+            return Ok(Some(lease));
+        }
+        match registry.driver.stat(&path).await {
+            Ok(stat) => {
+                let now = registry.claims.clock().now();
+                if now.duration_since(stat.modified).is_ok_and(|age| age < LIFE) {
+                    return Ok(None);
+                }
+            }
+            Err(StorageError::NotFound { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+        lease.write(registry).await?;
+        tokio::time::sleep(SETTLES_WITHIN).await;
+        Ok(lease.is_ours(registry).await?.then_some(lease))
+    }
+
+    async fn write(&mut self, registry: &Registry) -> Result<()> {
+        let content = Bytes::from(self.id.to_string());
+        registry.driver.put(&layout::collection_lease(), content).await?;
+        self.renewed = Instant::now();
+        Ok(())
+    }
+
+    async fn is_ours(&self, registry: &Registry) -> Result<bool> {
+        match registry.driver.get(&layout::collection_lease(), BYTES_MAX).await {
+            Ok(content) => Ok(*content == *self.id.to_string().as_bytes()),
+            Err(StorageError::NotFound { .. }) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Whether it is still held; renews it in time.
+    pub(super) async fn holds(&mut self, registry: &Registry) -> Result<bool> {
+        if self.lock.is_some() || self.renewed.elapsed() < RENEWED_AFTER {
+            return Ok(true);
+        }
+        if self.renewed.elapsed() > LIFE || !self.is_ours(registry).await? {
+            return Ok(false);
+        }
+        self.write(registry).await?;
+        Ok(true)
+    }
+
+    /// Gives it back.
+    pub(super) async fn release(self, registry: &Registry) {
+        if self.lock.is_none() && self.is_ours(registry).await.is_ok_and(|ours| ours) {
+            storage::delete_remains(&*registry.driver, &layout::collection_lease()).await;
+        }
+    }
+}

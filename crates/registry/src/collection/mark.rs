@@ -1,0 +1,208 @@
+//! Marking: what is referred to, from all repositories.
+
+use std::collections::{HashMap, HashSet};
+
+use futures_util::{StreamExt as _, stream};
+use oci::{Algorithm, Digest, RepositoryName};
+
+use super::garbage::{Garbage, Item, Reason};
+use super::report::Event;
+use super::repository::Repository;
+use super::{CollectionError, Run};
+use crate::catalog::RepositoryWalk;
+use crate::claims::Claim;
+use crate::limits::COLLECTION_LIST_CLAIMS_MAX;
+
+/// What is known of references. Some 40 bytes for each blob and each manifest.
+#[derive(Debug, Default)]
+pub(super) struct Marks {
+    /// The content that something refers to.
+    pub(super) referenced: HashSet<Claim>,
+    /// The manifests that were taken in, told apart by repository.
+    pub(super) seen: HashSet<u128>,
+    /// What was pinned when marking began.
+    pub(super) pinned: HashSet<Claim>,
+    /// The repositories that have garbage, with what of it came to be referred to since.
+    pub(super) littered: HashMap<RepositoryName, Litter>,
+    /// The repositories that have nothing, or nothing but garbage.
+    pub(super) empty: Vec<RepositoryName>,
+}
+
+/// What marking again has to know of a repository that has garbage.
+#[derive(Debug, Default)]
+pub(super) struct Litter {
+    /// Whether manifests or tags are among it, so that all of it has to be judged again.
+    pub(super) has_manifests: bool,
+    /// What is not garbage any more.
+    pub(super) rescued: HashSet<Claim>,
+}
+
+/// A number that tells a repository's manifests from those of others.
+pub(super) fn seen_key(name: &RepositoryName, digest: &Digest) -> u128 {
+    let of = |digest: &Digest| {
+        let mut half = [0; 16];
+        half.copy_from_slice(&digest.as_bytes()[..16]);
+        u128::from_be_bytes(half)
+    };
+    of(digest) ^ of(&Digest::of(Algorithm::Sha256, name.as_str().as_bytes()))
+}
+
+impl Run<'_> {
+    /// Reads every repository; returns what of tags, manifests and layer links is garbage. What does
+    /// not fit the memory is left for the next time.
+    pub(super) async fn mark(&mut self) -> Result<Vec<Item>, CollectionError> {
+        let registry = self.registry;
+        let mut garbage = Vec::new();
+        let mut walk = RepositoryWalk::starting_after(registry, None);
+        loop {
+            let mut names = Vec::new();
+            while names.len() < registry.requests_at_once()
+                && let Some(name) = Self::repositories(&mut walk).await?
+            {
+                names.push(name);
+            }
+            if names.is_empty() || self.collection.is_stopped() {
+                break;
+            }
+            let pinned = std::mem::take(&mut self.marks.pinned);
+            let judged: Vec<_> = stream::iter(names)
+                .map(|name| Repository::judge(registry, self.options, &pinned, name))
+                .buffered(registry.requests_at_once())
+                .collect()
+                .await;
+            self.marks.pinned = pinned;
+            for repository in judged {
+                self.take_in(repository?, &mut garbage).await?;
+            }
+        }
+        Ok(garbage)
+    }
+
+    async fn take_in(
+        &mut self,
+        repository: Repository,
+        garbage: &mut Vec<Item>,
+    ) -> Result<(), CollectionError> {
+        let Repository { name, .. } = &repository;
+        self.pace.spend(repository.operations).await;
+        self.tell(&Event::Repository { name });
+        for digest in &repository.kept {
+            self.tell(&Event::Marked { name, digest });
+            self.marks.seen.insert(seen_key(name, digest));
+        }
+        self.tally.marked(repository.kept.len() as u64);
+        for problem in &repository.problems {
+            self.report(Some(name), problem.clone());
+        }
+        self.marks.referenced.extend(repository.references.iter().copied());
+        if repository.is_empty() {
+            self.marks.empty.push(name.clone());
+        }
+        if !self.selects(name) {
+            self.keep(&repository);
+            return Ok(());
+        }
+        let name = name.clone();
+        for item in repository.into_garbage() {
+            if garbage.len() >= COLLECTION_LIST_CLAIMS_MAX {
+                self.tally.left_over();
+                // Its content has to stay as well then.
+                self.marks.referenced.insert(item.garbage.claim());
+                continue;
+            }
+            let litter = self.marks.littered.entry(name.clone()).or_default();
+            litter.has_manifests |= !matches!(item.garbage, Garbage::Layer { .. });
+            self.tally.found(&item);
+            self.tell(&Event::Garbage { garbage: &item.garbage, reason: item.reason });
+            garbage.push(item);
+        }
+        Ok(())
+    }
+
+    /// Keeps what a repository has, garbage or not.
+    fn keep(&mut self, repository: &Repository) {
+        let claims = repository.garbage().map(|item| item.garbage.claim());
+        self.marks.referenced.extend(claims);
+        self.marks.referenced.extend(repository.doomed_references.iter().copied());
+    }
+
+    /// Looks for what has come to be referred to since marking began.
+    pub(super) async fn mark_again(&mut self) -> Result<(), CollectionError> {
+        #[cfg(test)]
+        if super::model::is_broken(super::model::Break::MarkingAgain) {
+            return Ok(());
+        }
+        let registry = self.registry;
+        // What was pinned before everybody knew what is announced was pinned alone, without what it
+        // is made of.
+        self.pin_down().await?;
+        let mut walk = RepositoryWalk::starting_after(registry, None);
+        while let Some(name) = Self::repositories(&mut walk).await? {
+            let litter = self.marks.littered.get(&name);
+            if litter.is_some_and(|litter| litter.has_manifests) {
+                self.judge_again(name).await?;
+            } else {
+                self.read_new(name).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn judge_again(&mut self, name: RepositoryName) -> Result<(), CollectionError> {
+        let pinned = std::mem::take(&mut self.marks.pinned);
+        let judged = Repository::judge(self.registry, self.options, &pinned, name.clone()).await;
+        self.marks.pinned = pinned;
+        let repository = judged?;
+        self.pace.spend(repository.operations).await;
+        let rescued: Vec<_> = repository.kept.iter().map(Claim::content).collect();
+        self.marks.rescue(&name, rescued.iter().chain(&repository.references).copied());
+        self.marks.rescue(&name, repository.kept_tags.iter().map(|tag| Claim::tag(&name, tag)));
+        Ok(())
+    }
+
+    async fn read_new(&mut self, name: RepositoryName) -> Result<(), CollectionError> {
+        let seen = std::mem::take(&mut self.marks.seen);
+        let read = Repository::read_new(self.registry, &name, &seen).await;
+        self.marks.seen = seen;
+        let repository = read?;
+        self.pace.spend(repository.operations).await;
+        for digest in &repository.kept {
+            self.marks.seen.insert(seen_key(&name, digest));
+        }
+        for problem in &repository.problems {
+            self.report(Some(&name), problem.clone());
+        }
+        self.marks.rescue(&name, repository.references.iter().copied());
+        Ok(())
+    }
+}
+
+impl Marks {
+    /// Takes in that these are referred to in a repository.
+    fn rescue(&mut self, name: &RepositoryName, claims: impl Iterator<Item = Claim>) {
+        let mut litter = self.littered.get_mut(name);
+        for claim in claims {
+            self.referenced.insert(claim);
+            if let Some(litter) = &mut litter {
+                litter.rescued.insert(claim);
+            }
+        }
+    }
+
+    /// Whether something is still garbage after marking again.
+    pub(super) fn is_garbage(&self, item: &Item) -> bool {
+        let claim = item.garbage.claim();
+        match item.garbage.repository() {
+            Some(name) => {
+                self.littered.get(name).is_none_or(|litter| !litter.rescued.contains(&claim))
+            }
+            None => !self.referenced.contains(&claim),
+        }
+    }
+}
+
+/// Garbage of a repository that was put aside, with why.
+pub(super) fn layer(name: &RepositoryName, digest: Digest, canonical: Digest) -> Item {
+    let garbage = Garbage::Layer { name: name.clone(), digest, canonical };
+    Item::new(garbage, Reason::Unreferenced)
+}

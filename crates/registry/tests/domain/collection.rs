@@ -1,0 +1,302 @@
+//! What a collection deletes, what it keeps, and what it says of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use oci::{Algorithm, Digest, MediaType, Reference};
+use registry::collection::Report;
+use registry::{Collection, CollectionError, CollectionOptions, Options, Registry, layout};
+use serde_json::json;
+use storage::Driver;
+use storage::faulty::{Fault, Faulty};
+use storage::memory::Memory;
+
+use crate::support::{
+    chunk, files, image, index, name, overwrite, pull_blob, push, push_blob, push_image, tag, tags,
+};
+
+fn registry() -> Arc<Registry> {
+    Arc::new(crate::support::registry())
+}
+
+/// Everything may go at once.
+fn at_once() -> CollectionOptions {
+    CollectionOptions { older_than: Duration::ZERO, ..CollectionOptions::default() }
+}
+
+async fn collect(registry: &Arc<Registry>, options: CollectionOptions) -> Report {
+    Collection::new(Arc::clone(registry), options).run().await.unwrap()
+}
+
+/// Pushes an image with a layer of its own.
+async fn push_layered(registry: &Registry, repository: &str, reference: &str) -> (Digest, Digest) {
+    let config = push_blob(registry, repository, b"{}").await;
+    let layer = push_blob(registry, repository, reference.as_bytes()).await;
+    let layers = json!({"layers": [
+        {"mediaType": "application/layer", "digest": layer.to_string(), "size": reference.len()},
+    ]});
+    let content = image(&config, layers);
+    let pushed = push(registry, repository, reference, MediaType::OciManifest, &content).await;
+    (pushed.unwrap().digest, layer)
+}
+
+async fn has_data(registry: &Registry, digest: &Digest) -> bool {
+    registry.driver().stat(&layout::blob_data(digest)).await.is_ok()
+}
+
+async fn has_manifest(registry: &Registry, repository: &str, digest: &Digest) -> bool {
+    registry.get_manifest(&name(repository), &Reference::Digest(*digest)).await.is_ok()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_nothing_refers_to_goes_and_the_rest_stays() {
+    let registry = registry();
+    let (_, kept) = push_layered(&registry, "one", "v1").await;
+    let orphan = push_blob(&registry, "one", b"orphan").await;
+    let (gone, layer) = push_layered(&registry, "two", "v2").await;
+    registry.delete_manifest(&name("two"), &gone).await.unwrap();
+
+    let report = collect(&registry, at_once()).await;
+
+    // In "two": the layer, and the configuration that "one" has as well.
+    assert_eq!(report.deleted.layers, 3, "{report:?}");
+    assert_eq!(report.deleted.blobs, 3, "{report:?}");
+    assert_eq!(report.deleted.blob_bytes, report.garbage.blob_bytes);
+    assert_eq!(report.repositories_removed, 1);
+    for digest in [orphan, layer, gone] {
+        assert!(!has_data(&registry, &digest).await);
+    }
+    assert_eq!(pull_blob(&registry, "one", &kept).await, b"v1");
+    assert!(registry.stat_blob(&name("one"), &orphan).await.is_err());
+    let left = files(&**registry.driver(), "/").await;
+    assert!(!left.iter().any(|path| path.contains("/two/") || path.contains("/collection/p")));
+
+    let again = collect(&registry, at_once()).await;
+    assert_eq!((again.garbage, again.deleted), Default::default());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_young_stays() {
+    let registry = registry();
+    let orphan = push_blob(&registry, "one", b"orphan").await;
+    let report = collect(&registry, CollectionOptions::default()).await;
+    assert_eq!(report.deleted, Default::default());
+    assert!(has_data(&registry, &orphan).await);
+    // What a link that is young leads to is not even looked at.
+    assert_eq!((report.blobs_seen, report.young_blobs), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dry_run_changes_nothing_and_says_what_would_go() {
+    let registry = registry();
+    push_blob(&registry, "one", b"orphan").await;
+    let before = files(&**registry.driver(), "/").await;
+    let options = CollectionOptions { dry_run: true, ..at_once() };
+    let told = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let observer = Arc::clone(&told);
+    let collection = Collection::new(Arc::clone(&registry), options).with_observer(Arc::new(
+        move |event: &registry::collection::Event<'_>| {
+            if let registry::collection::Event::Garbage { garbage, reason } = event {
+                observer.lock().unwrap().push(format!("{garbage}: {}", reason.as_str()));
+            }
+        },
+    ));
+    let report = collection.run().await.unwrap();
+    assert_eq!((report.garbage.blobs, report.garbage.layers), (1, 1));
+    assert_eq!(report.deleted, Default::default());
+    assert_eq!(files(&**registry.driver(), "/").await, before);
+    let told = told.lock().unwrap();
+    assert!(told.iter().all(|line| line.ends_with("no manifest refers to it")), "{told:?}");
+    assert_eq!(told.len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn children_and_referrers_live_and_die_with_their_parents() {
+    let registry = registry();
+    let push_untagged = async |of: &str, more| {
+        let config = push_blob(&registry, "one", b"{}").await;
+        let content = image(&config, more);
+        let digest = Digest::of(Algorithm::Sha256, &content).to_string();
+        let pushed = push(&registry, "one", &digest, MediaType::OciManifest, &content).await;
+        assert!(!of.is_empty());
+        pushed.unwrap().digest
+    };
+    let subject = |digest: &Digest| {
+        json!({"subject": {"mediaType": MediaType::OciManifest.as_str(), "digest": digest.to_string(), "size": 2}})
+    };
+    let child = push_untagged("child", json!({"annotations": {"is": "child"}})).await;
+    let content = index(&[child]);
+    let parent = push(&registry, "one", "v1", MediaType::OciIndex, &content).await.unwrap().digest;
+    let signature = push_untagged("signature", subject(&parent)).await;
+    let second = push_untagged("signature of a signature", subject(&signature)).await;
+    let stray = push_untagged("stray", json!({"annotations": {"is": "stray"}})).await;
+
+    let options = CollectionOptions { untagged: true, ..at_once() };
+    let report = collect(&registry, options.clone()).await;
+    assert_eq!(report.deleted.manifests, 1, "{report:?}");
+    assert!(!has_manifest(&registry, "one", &stray).await);
+    for digest in [child, parent, signature, second] {
+        assert!(has_manifest(&registry, "one", &digest).await);
+    }
+
+    registry.delete_tag(&name("one"), &tag("v1")).await.unwrap();
+    let report = collect(&registry, options).await;
+    assert_eq!(report.deleted.manifests, 4, "{report:?}");
+    assert_eq!(report.repositories_removed, 1);
+    assert!(files(&**registry.driver(), "/docker").await.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn untagged_manifests_stay_unless_asked_for_but_for_those_whose_subject_is_gone() {
+    let registry = registry();
+    let subject = push_image(&registry, "one", "v1").await;
+    let config = push_blob(&registry, "one", b"{}").await;
+    let of_subject = json!({"subject": {"mediaType": MediaType::OciManifest.as_str(), "digest": subject.to_string(), "size": 2}});
+    let content = image(&config, of_subject);
+    let digest = Digest::of(Algorithm::Sha256, &content).to_string();
+    let signature =
+        push(&registry, "one", &digest, MediaType::OciManifest, &content).await.unwrap().digest;
+    let stray = push_image(&registry, "one", "v2").await;
+    registry.delete_tag(&name("one"), &tag("v2")).await.unwrap();
+
+    assert_eq!(collect(&registry, at_once()).await.deleted.manifests, 0);
+    registry.delete_manifest(&name("one"), &subject).await.unwrap();
+    let keep = CollectionOptions { referrers: false, ..at_once() };
+    assert_eq!(collect(&registry, keep).await.deleted.manifests, 0);
+    assert_eq!(collect(&registry, at_once()).await.deleted.manifests, 1);
+    assert!(!has_manifest(&registry, "one", &signature).await);
+    assert!(has_manifest(&registry, "one", &stray).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_can_t_be_read_keeps_its_repository_and_no_other() {
+    let registry = registry();
+    let (damaged, layer) = push_layered(&registry, "bad", "v1").await;
+    let orphan = push_blob(&registry, "bad", b"orphan of bad").await;
+    let torn = push_image(&registry, "torn", "v1").await;
+    let other = push_blob(&registry, "good", b"orphan of good").await;
+    overwrite(&registry, &layout::blob_data(&damaged), b"not json").await;
+    overwrite(&registry, &layout::revision_link(&name("torn"), &torn), b"").await;
+
+    let report = collect(&registry, CollectionOptions { untagged: true, ..at_once() }).await;
+    assert_eq!(report.problems.len(), 2, "{report:?}");
+    assert_eq!(report.problems[0].repository.as_deref(), Some("bad"));
+    assert_eq!((report.deleted.blobs, report.deleted.layers), (1, 1), "{report:?}");
+    for digest in [layer, orphan, torn, damaged] {
+        assert!(has_data(&registry, &digest).await);
+    }
+    assert!(!has_data(&registry, &other).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn content_under_other_digests_is_kept_and_goes_as_well() {
+    let registry = registry();
+    let layer = b"layer under sha512";
+    let sha512 = Digest::of(Algorithm::Sha512, layer);
+    registry.put_blob(&name("one"), &sha512, chunk(&layer[..])).await.unwrap();
+    let config = push_blob(&registry, "one", b"{}").await;
+    let layers = json!({"layers": [
+        {"mediaType": "application/layer", "digest": sha512.to_string(), "size": layer.len()},
+    ]});
+    let content = image(&config, layers);
+    let digest = Digest::of(Algorithm::Sha512, &content);
+    let media_type = MediaType::OciManifest;
+    push(&registry, "one", &digest.to_string(), media_type, &content).await.unwrap();
+
+    assert_eq!(collect(&registry, at_once()).await.deleted, Default::default());
+    assert_eq!(pull_blob(&registry, "one", &sha512).await, layer);
+    let report = collect(&registry, CollectionOptions { untagged: true, ..at_once() }).await;
+    assert_eq!(report.deleted.manifests, 1);
+    // The layer is linked under both of its digests.
+    assert_eq!((report.deleted.layers, report.deleted.blobs), (3, 3), "{report:?}");
+    assert!(files(&**registry.driver(), "/docker").await.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_the_selected_repositories_lose_something() {
+    let registry = registry();
+    let one = push_blob(&registry, "one", b"orphan of one").await;
+    let two = push_blob(&registry, "two", b"orphan of two").await;
+    let selection = Arc::new(|name: &oci::RepositoryName| name.as_str() == "one");
+    let options = CollectionOptions { repositories: Some(selection), ..at_once() };
+    assert_eq!(collect(&registry, options).await.deleted.blobs, 1);
+    assert!(!has_data(&registry, &one).await);
+    registry.stat_blob(&name("two"), &two).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn there_is_one_collection_at_a_time() {
+    let registry = registry();
+    push_blob(&registry, "one", b"orphan").await;
+    let first = Collection::new(Arc::clone(&registry), at_once());
+    let running = first.run();
+    tokio::pin!(running);
+    // It waits for everybody to see its announcement.
+    assert!(tokio::time::timeout(Duration::from_millis(1), &mut running).await.is_err());
+    let second = Collection::new(Arc::clone(&registry), at_once()).run().await;
+    assert!(matches!(second, Err(CollectionError::Running)), "{second:?}");
+    assert_eq!(running.await.unwrap().deleted.blobs, 1);
+    // One that was killed is no hindrance, and what it left is cleared away.
+    push_blob(&registry, "one", b"orphan").await;
+    let killed = Collection::new(Arc::clone(&registry), at_once());
+    assert!(tokio::time::timeout(Duration::from_millis(1), killed.run()).await.is_err());
+    let lists = files(&**registry.driver(), "/wharf/v1/collection/lists").await;
+    assert_eq!(lists.len(), 1);
+    assert_eq!(collect(&registry, at_once()).await.deleted.blobs, 1);
+    let left = files(&**registry.driver(), "/wharf/v1/collection").await;
+    assert_eq!(left, ["/wharf/v1/collection/lease"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn on_an_object_store_it_is_the_same() {
+    let (driver, _) = objects::testing::replicas();
+    let registry = Arc::new(Registry::new(Arc::new(driver), Options::default()));
+    let (_, kept) = push_layered(&registry, "one", "v1").await;
+    let orphan = push_blob(&registry, "one", b"orphan").await;
+    let (gone, _) = push_layered(&registry, "two", "v2").await;
+    registry.delete_manifest(&name("two"), &gone).await.unwrap();
+    let report = collect(&registry, at_once()).await;
+    assert_eq!((report.deleted.layers, report.deleted.blobs), (3, 3), "{report:?}");
+    assert!(!has_data(&registry, &orphan).await);
+    assert_eq!(pull_blob(&registry, "one", &kept).await, b"v1");
+    assert!(files(&**registry.driver(), "/wharf").await.is_empty());
+}
+
+/// Wherever it is cut short, nothing that is referred to is missing, and the next one finishes.
+#[tokio::test(start_paused = true)]
+async fn a_collection_that_fails_or_is_killed_does_no_harm() {
+    async fn prepare(driver: Arc<dyn Driver>) -> (Arc<Registry>, Digest) {
+        let registry = Arc::new(Registry::new(driver, Options::default()));
+        let (_, kept) = push_layered(&registry, "one", "v1").await;
+        push_blob(&registry, "one", b"orphan").await;
+        let (gone, _) = push_layered(&registry, "two", "v2").await;
+        registry.delete_manifest(&name("two"), &gone).await.unwrap();
+        (registry, kept)
+    }
+    let trial = Faulty::new(Arc::new(Memory::new()));
+    let (registry, _) = prepare(Arc::new(trial.clone())).await;
+    let first = trial.operations();
+    collect(&registry, at_once()).await;
+    let last = trial.operations();
+    assert!(last - first > 10, "{first} to {last}");
+    for operation in first..last {
+        for fault in Fault::ALL {
+            let inner: Arc<dyn Driver> = Arc::new(Memory::new());
+            let faulty = Faulty::new(Arc::clone(&inner));
+            let (registry, _) = prepare(Arc::new(faulty.clone())).await;
+            faulty.fail_at(operation, fault);
+            // It may have got along with it.
+            let outcome = Collection::new(registry, at_once()).run().await;
+            let at = format!("{:?} {outcome:?}", faulty.hit());
+            let registry = Arc::new(Registry::new(inner, Options::default()));
+            assert_eq!(tags(&registry, "one").await, ["v1"], "{at}");
+            let report = collect(&registry, at_once()).await;
+            assert!(report.problems.is_empty(), "{at} {report:?}");
+            let (_, kept) = push_layered(&registry, "one", "v1").await;
+            assert_eq!(pull_blob(&registry, "one", &kept).await, b"v1", "{at}");
+            // Manifest, configuration and layer.
+            let blobs = files(&**registry.driver(), "/docker/registry/v2/blobs").await;
+            assert_eq!(blobs.len(), 3, "{at} {blobs:?}");
+        }
+    }
+}
