@@ -58,8 +58,8 @@ pub use sections::{
     proxy::{CredentialHelper, Proxy},
     redis::{Redis, RedisRouting, RedisTls},
     storage::{
-        Azure, AzureCredentials, DescriptorCache, Driver, Filesystem, Gcs, S3, Storage,
-        UploadPurging,
+        Azure, AzureCredentials, DescriptorCache, Driver, Filesystem, GarbageCollection, Gcs, S3,
+        Storage, UploadPurging, When,
     },
     tags::Tags,
     validation::{IndexPlatforms, Platform, ReferencePolicy, Validation},

@@ -4,7 +4,7 @@ use crate::{
     complete::quoted,
     diagnostic::{Findings, Origin},
     scalar,
-    sections::{auth, http::Listen, redis, storage},
+    sections::{auth, http::Listen, redis, storage, storage::gc},
     tree::{Entry, Node, Value},
 };
 
@@ -58,6 +58,7 @@ pub(crate) fn whole(root: &Node, findings: &mut Findings) {
     auth(root, findings);
     http(root, findings);
     purging(root, findings);
+    collection(root, findings);
     cache(root, findings);
     proxy(root, findings);
     endpoints(root, findings);
@@ -256,6 +257,30 @@ fn purging(root: &Node, findings: &mut Findings) {
     {
         let message = "must be more than nothing; to turn purging off set `enabled: false`";
         findings.error(&interval.origin, "storage.maintenance.uploadpurging.interval", message);
+    }
+}
+
+fn collection(root: &Node, findings: &mut Findings) {
+    let Some(gc) = root.at("storage.maintenance.gc") else { return };
+    if !is_true(gc.get("enabled")) {
+        return;
+    }
+    if let Some(interval) = gc.get("interval")
+        && interval.as_text().is_some_and(gc::is_nothing)
+    {
+        let message = "must be more than nothing; to turn collecting off set `enabled: false`";
+        findings.error(&interval.origin, "storage.maintenance.gc.interval", message);
+    }
+    if let (Some(schedule), Some(interval)) = (gc.get("schedule"), gc.get("interval"))
+        && schedule.as_text().is_some_and(|text| !text.trim().is_empty())
+        && interval.origin != Origin::Builtin
+    {
+        let message = "has no effect beside `schedule`";
+        findings.warning(&interval.origin, "storage.maintenance.gc.interval", message);
+    }
+    if is_true(root.at("storage.maintenance.readonly.enabled")) {
+        let message = "has no effect while `readonly` is on: nothing is written to the storage";
+        findings.warning(&gc.origin, "storage.maintenance.gc", message);
     }
 }
 

@@ -33,9 +33,9 @@ use storage::{Driver, StorageError};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::limits::{ANNOUNCEMENT_BYTES_MAX, COLLECTION_LIST_BYTES_MAX, PINNED_NOTED_MAX};
 #[cfg(test)]
 use crate::collection::model::{Break, is_broken};
+use crate::limits::{ANNOUNCEMENT_BYTES_MAX, COLLECTION_LIST_BYTES_MAX, PINNED_NOTED_MAX};
 use crate::{Registry, Result, layout};
 
 mod claim;

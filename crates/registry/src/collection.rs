@@ -22,6 +22,7 @@ use crate::{Error, Registry};
 
 mod blobs;
 mod garbage;
+mod history;
 mod lease;
 mod links;
 mod mark;
@@ -37,6 +38,8 @@ mod sweep;
 pub(crate) mod model;
 
 pub use garbage::{Garbage, Reason};
+pub(crate) use history::History;
+pub use history::Totals;
 pub use report::{Counts, Event, Problem, Report};
 
 use lease::Lease;
@@ -179,8 +182,10 @@ impl Collection {
             lease: None,
         };
         let began = Instant::now();
-        run.run().await?;
-        Ok(run.tally.report(began.elapsed(), self.options.dry_run, self.is_stopped()))
+        let outcome = run.run().await;
+        let report = run.tally.report(began.elapsed(), self.options.dry_run, self.is_stopped());
+        self.registry.remember_collection(&report, outcome.is_ok()).await;
+        outcome.map(|()| report)
     }
 }
 

@@ -21,6 +21,7 @@
 //!                                                                    was pushed under another one
 //! /wharf/v1/transfer/<id>                                            what `transfer` is just copying
 //! /wharf/v1/collection/lease                                         who collects
+//! /wharf/v1/collection/last                                          what the last one did
 //! /wharf/v1/collection/announced                                     the list in force
 //! /wharf/v1/collection/lists/<id>                                    what is going to be deleted
 //! /wharf/v1/collection/batch                                         what is just being deleted
@@ -213,6 +214,12 @@ pub fn alias(digest: &Digest) -> StoragePath {
 #[must_use]
 pub fn collection_lease() -> StoragePath {
     path(format!("{COLLECTION}/lease"))
+}
+
+/// What the last collection did.
+#[must_use]
+pub fn collection_last() -> StoragePath {
+    path(format!("{COLLECTION}/last"))
 }
 
 /// Which list of what is going to be deleted is in force.

@@ -9,6 +9,7 @@ use storage::{Driver, StorageError, StoragePath};
 
 use crate::answers::Answers;
 use crate::claims::Claims;
+use crate::collection::History;
 use crate::descriptors::DescriptorCache;
 use crate::limits::{self, REMOTE_READS_AT_ONCE};
 use crate::listings::Listings;
@@ -59,6 +60,7 @@ pub struct Registry {
     pub(crate) hash_states: HashStates,
     pub(crate) upload_budget: Budget,
     pub(crate) claims: Claims,
+    pub(crate) history: History,
     /// What several servers remember together; most have none.
     pub(crate) descriptors: Option<Arc<dyn DescriptorCache>>,
 }
@@ -77,6 +79,7 @@ impl Registry {
             hash_states: HashStates::new(),
             upload_budget: Budget::default(),
             claims: Claims::new(&*driver, options.grace),
+            history: History::default(),
             descriptors: None,
             driver,
             options,

@@ -16,6 +16,7 @@ use crate::exchange::Record;
 use crate::health::Health;
 
 mod classic;
+mod collections;
 mod format;
 mod http;
 mod process;
@@ -132,6 +133,7 @@ impl Metrics {
     /// Shows what a registry and the health checks have to say.
     pub(crate) fn watch(&mut self, registry: &Arc<::registry::Registry>, health: &Arc<Health>) {
         self.registry.register_collector(Box::new(scraped::ManifestCache::new(registry)));
+        self.registry.register_collector(Box::new(collections::Collections::new(registry)));
         self.registry.register_collector(Box::new(scraped::Healthy::new(health)));
     }
 

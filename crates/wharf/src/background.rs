@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::assembly::Parts;
-use crate::{listening, purging, shutdown};
+use crate::{collecting, listening, purging, shutdown};
 
 /// A task that runs until it is dropped.
 type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -33,6 +33,9 @@ pub(crate) async fn start(
     let purging = config.storage.upload_purging.clone();
     if purging.enabled && !config.storage.read_only {
         tasks.push(Box::pin(purging::run(Arc::clone(parts.app.registry()), purging)));
+    }
+    if config.storage.gc.enabled && !config.storage.read_only {
+        tasks.push(Box::pin(collecting::run(Arc::clone(parts.app.registry()), config.clone())));
     }
     if let Some(tls) = &parts.tls {
         tasks.push(Box::pin(Arc::clone(tls).watch()));

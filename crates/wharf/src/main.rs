@@ -4,6 +4,7 @@ mod assembly;
 mod authentication;
 mod background;
 mod cli;
+mod collecting;
 mod commands;
 mod descriptors;
 mod encryption;

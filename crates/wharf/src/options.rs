@@ -28,6 +28,7 @@ pub(crate) fn registry(config: &Config) -> registry::Options {
             (Some(DescriptorCache::InMemory), entries) => entries,
         },
         redirects: redirects(config),
+        grace: config.storage.gc.grace,
     }
 }
 

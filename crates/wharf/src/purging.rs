@@ -41,7 +41,7 @@ async fn round(registry: &Registry, settings: &UploadPurging) {
 }
 
 /// A number from 0 to 1, from the hasher keys that the standard library draws at random.
-fn random_fraction() -> f64 {
+pub(crate) fn random_fraction() -> f64 {
     use std::hash::{BuildHasher as _, RandomState};
     f64::from(RandomState::new().hash_one(0) as u32) / f64::from(u32::MAX)
 }

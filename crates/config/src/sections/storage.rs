@@ -2,6 +2,7 @@
 
 pub mod azure;
 pub mod filesystem;
+pub mod gc;
 pub mod gcs;
 pub mod removed;
 pub mod s3;
@@ -19,6 +20,7 @@ use crate::{
 
 pub use azure::{Azure, AzureCredentials};
 pub use filesystem::Filesystem;
+pub use gc::{GarbageCollection, When};
 pub use gcs::Gcs;
 pub use s3::S3;
 
@@ -48,6 +50,7 @@ static NO_PARAMETERS: Section = Section::new(&[]);
 
 static MAINTENANCE: Section = Section::new(&[
     schema::section("uploadpurging", &UPLOAD_PURGING, "Removal of abandoned uploads."),
+    schema::section("gc", &gc::SECTION, "Online garbage collection. Not in Distribution."),
     schema::section("readonly", &READ_ONLY, "Read-only mode."),
 ]);
 
@@ -111,6 +114,8 @@ pub struct Storage {
     pub driver: Driver,
     /// `maintenance.uploadpurging`.
     pub upload_purging: UploadPurging,
+    /// `maintenance.gc`.
+    pub gc: GarbageCollection,
     /// `maintenance.readonly.enabled`.
     pub read_only: bool,
     /// `cache.blobdescriptor`; none means no cache.
@@ -197,6 +202,7 @@ pub(crate) fn read(storage: Reader<'_>) -> Storage {
             interval: purging.duration("interval"),
             dry_run: purging.boolean("dryrun"),
         },
+        gc: gc::read(maintenance.section("gc")),
         read_only: maintenance.section("readonly").boolean("enabled"),
         descriptor_cache: match cache.text("blobdescriptor").as_str() {
             "inmemory" => Some(DescriptorCache::InMemory),

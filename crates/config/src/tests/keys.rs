@@ -117,6 +117,7 @@ fn sample(path: &str, key: &Key) -> String {
         "http.prefix" | "http.debug.prometheus.path" | "auth.token.autoredirectpath" => "/sample/",
         "storage.cache.blobdescriptor" => "inmemory",
         "http.net" => "tcp",
+        "storage.maintenance.gc.schedule" => "0 3 * * *",
         _ if path.ends_with("storageclass") => "GLACIER_IR",
         _ if path.ends_with(".url") || path.ends_with(".uri") || path.ends_with("directoryurl") => {
             "https://example.com/sample"

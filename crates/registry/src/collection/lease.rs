@@ -1,5 +1,6 @@
 //! One collector at a time.
 
+use std::sync::Mutex;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -19,7 +20,8 @@ use crate::{Registry, Result, layout};
 pub(super) struct Lease {
     id: Uuid,
     renewed: Instant,
-    lock: Option<Box<dyn Appender>>,
+    /// Held, and never looked at: in a mutex for the sake of those who share the lease.
+    lock: Option<Mutex<Box<dyn Appender>>>,
 }
 
 /// How long a lease on an object store lasts that is not renewed.
@@ -42,7 +44,7 @@ impl Lease {
         let mut lease = Self { id, renewed: Instant::now(), lock: None };
         if !registry.driver.is_remote() {
             match registry.driver.append(&path).await {
-                Ok(lock) => lease.lock = Some(lock),
+                Ok(lock) => lease.lock = Some(Mutex::new(lock)),
                 Err(StorageError::Busy { .. }) => return Ok(None),
                 Err(error) => return Err(error.into()),
             }

@@ -12,11 +12,9 @@ use crate::trail::Trail;
 impl Run<'_> {
     /// Clears away what a collector left that was killed.
     pub(super) async fn clear_remains(&mut self) -> Result<(), CollectionError> {
-        for path in [
-            layout::collection_batch(),
-            layout::collection_announced(),
-            layout::collection_lists(),
-        ] {
+        for path in
+            [layout::collection_batch(), layout::collection_announced(), layout::collection_lists()]
+        {
             self.registry.delete_if_there(&path).await?;
         }
         self.expire_pins().await

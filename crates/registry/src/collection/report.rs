@@ -179,8 +179,7 @@ impl Tally {
     pub(super) fn problem(&mut self, problem: Problem) {
         self.problems_total += 1;
         // Marking twice finds it twice.
-        if self.problems.len() < COLLECTION_PROBLEMS_LISTED_MAX
-            && !self.problems.contains(&problem)
+        if self.problems.len() < COLLECTION_PROBLEMS_LISTED_MAX && !self.problems.contains(&problem)
         {
             self.problems.push(problem);
         }

@@ -8,10 +8,7 @@ use crate::layout;
 
 impl Run<'_> {
     /// Deletes garbage, and the blobs that nothing refers to, in as many rounds as it takes.
-    pub(super) async fn sweep_all(
-        &mut self,
-        garbage: Vec<Item>,
-    ) -> Result<(), CollectionError> {
+    pub(super) async fn sweep_all(&mut self, garbage: Vec<Item>) -> Result<(), CollectionError> {
         let mut items = garbage;
         let mut blobs = Blobs::new();
         let mut goes_on = true;

@@ -203,8 +203,7 @@ async fn delete(registry: &Registry, garbage: &Garbage) -> Result<()> {
             Ok(())
         }
         Garbage::Blob { digest, .. } => {
-            let path =
-                if is_remote { layout::blob_data(digest) } else { layout::blob(digest) };
+            let path = if is_remote { layout::blob_data(digest) } else { layout::blob(digest) };
             registry.delete_if_there(&path).await
         }
     }

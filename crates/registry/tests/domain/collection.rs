@@ -121,9 +121,7 @@ async fn children_and_referrers_live_and_die_with_their_parents() {
         assert!(!of.is_empty());
         pushed.unwrap().digest
     };
-    let subject = |digest: &Digest| {
-        json!({"subject": {"mediaType": MediaType::OciManifest.as_str(), "digest": digest.to_string(), "size": 2}})
-    };
+    let subject = |digest: &Digest| json!({"subject": {"mediaType": MediaType::OciManifest.as_str(), "digest": digest.to_string(), "size": 2}});
     let child = push_untagged("child", json!({"annotations": {"is": "child"}})).await;
     let content = index(&[child]);
     let parent = push(&registry, "one", "v1", MediaType::OciIndex, &content).await.unwrap().digest;
@@ -244,7 +242,9 @@ async fn there_is_one_collection_at_a_time() {
     assert_eq!(lists.len(), 1);
     assert_eq!(collect(&registry, at_once()).await.deleted.blobs, 1);
     let left = files(&**registry.driver(), "/wharf/v1/collection").await;
-    assert_eq!(left, ["/wharf/v1/collection/lease"]);
+    assert_eq!(left, ["/wharf/v1/collection/last", "/wharf/v1/collection/lease"]);
+    assert!(registry.last_collection().await.unwrap().is_some());
+    assert_eq!((registry.collections().finished, registry.collections().deleted.blobs), (2, 2));
 }
 
 #[tokio::test(start_paused = true)]
@@ -259,7 +259,8 @@ async fn on_an_object_store_it_is_the_same() {
     assert_eq!((report.deleted.layers, report.deleted.blobs), (3, 3), "{report:?}");
     assert!(!has_data(&registry, &orphan).await);
     assert_eq!(pull_blob(&registry, "one", &kept).await, b"v1");
-    assert!(files(&**registry.driver(), "/wharf").await.is_empty());
+    let left = files(&**registry.driver(), "/wharf").await;
+    assert_eq!(left, ["/wharf/v1/collection/last"]);
 }
 
 /// Wherever it is cut short, nothing that is referred to is missing, and the next one finishes.

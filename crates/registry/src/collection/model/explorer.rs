@@ -112,7 +112,8 @@ async fn play<S: Scenario>(
     open: &mut Vec<Vec<Choice>>,
     outcome: &mut Outcome,
 ) -> Option<String> {
-    let clock = Clock::Of(SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000), Instant::now());
+    let clock =
+        Clock::Of(SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000), Instant::now());
     let world = World { stage: Stage::new(S::ACTORS, clock), clock };
     scenario.prepare(&world).await;
     tokio::time::advance(3 * GRACE).await;
@@ -145,7 +146,16 @@ async fn play<S: Scenario>(
                 first
             }
         };
-        if std::env::var("MODEL_DEBUG").is_ok() && seen.len() % 2000 == 0 { eprintln!("{} open {} ends {} path {} {:?}", seen.len(), open.len(), outcome.ends, path.len(), started.elapsed()); }
+        if std::env::var("MODEL_DEBUG").is_ok() && seen.len() % 2000 == 0 {
+            eprintln!(
+                "{} open {} ends {} path {} {:?}",
+                seen.len(),
+                open.len(),
+                outcome.ends,
+                path.len(),
+                started.elapsed()
+            );
+        }
         path.push(choice);
         troupe.take(choice, &world.stage).await;
         if let Some(failure) = &troupe.failure {

@@ -76,7 +76,9 @@ enum Push {
 /// A collector, and clients that push in the same way, each to a tag of its own.
 struct Pushing<const CLIENTS: usize, const TICKS: u32, const MORTALS: usize>(Push);
 
-impl<const CLIENTS: usize, const TICKS: u32, const MORTALS: usize> Pushing<CLIENTS, TICKS, MORTALS> {
+impl<const CLIENTS: usize, const TICKS: u32, const MORTALS: usize>
+    Pushing<CLIENTS, TICKS, MORTALS>
+{
     /// The repository that clients push to.
     fn target(&self) -> RepositoryName {
         name(if self.0 == Push::AfterMounting { "two" } else { "one" })
@@ -152,7 +154,9 @@ impl<const CLIENTS: usize, const TICKS: u32, const MORTALS: usize> Scenario
     }
 }
 
-impl<const CLIENTS: usize, const TICKS: u32, const MORTALS: usize> Pushing<CLIENTS, TICKS, MORTALS> {
+impl<const CLIENTS: usize, const TICKS: u32, const MORTALS: usize>
+    Pushing<CLIENTS, TICKS, MORTALS>
+{
     /// Everything that was acknowledged can be pulled.
     async fn check_whole(&self, world: &World, when: &str) -> Result<(), String> {
         let registry = world.server(0);
@@ -279,7 +283,8 @@ fn is_missed(safeguard: Break) {
         [Push::AfterLooking, Push::AfterMounting, Push::AfterSending, Push::TagAgain, Push::Index];
     BROKEN.set(Some(safeguard));
     let found = pushes.iter().any(|push| {
-        let outcome = explored(&format!("{push:?} without {safeguard:?}"), &Pushing::<1, 4, 0>(*push));
+        let outcome =
+            explored(&format!("{push:?} without {safeguard:?}"), &Pushing::<1, 4, 0>(*push));
         outcome.violation.is_some()
     });
     BROKEN.set(None);

@@ -198,7 +198,13 @@ impl Stepped {
     }
 
     /// Notes what an operation has told its actor.
-    fn learn<T>(&self, what: &'static str, path: &StoragePath, outcome: &Result<T>, told: impl std::hash::Hash) {
+    fn learn<T>(
+        &self,
+        what: &'static str,
+        path: &StoragePath,
+        outcome: &Result<T>,
+        told: impl std::hash::Hash,
+    ) {
         let mut state = self.stage.state();
         let mut hasher = DefaultHasher::new();
         let outcome = match outcome {

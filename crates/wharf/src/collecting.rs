@@ -1,0 +1,128 @@
+//! Garbage collection, in the background.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use config::{Config, When};
+use registry::collection::{Event, Report};
+use registry::{Collection, CollectionError, CollectionOptions, Registry};
+use tracing::{debug, error, info, warn};
+
+/// How long to wait before the first collection of a storage at most. A random part of it keeps
+/// replicas that are started together from beginning together.
+const FIRST_DELAY_MAX: Duration = Duration::from_secs(3600);
+
+/// How often to look whether another server has collected meanwhile.
+const LOOK_INTERVAL: Duration = Duration::from_secs(600);
+
+/// How long to wait after one that failed.
+const RETRY_AFTER: Duration = Duration::from_secs(300);
+
+/// Collects for ever; dropping the future ends it, and does no harm.
+pub(crate) async fn run(registry: Arc<Registry>, config: Config) {
+    let when = &config.storage.gc.when;
+    let collection = collection(&registry, &config);
+    loop {
+        wait(&registry, when).await;
+        match collection.run().await {
+            Ok(report) => tell(&report),
+            Err(CollectionError::Running) => {
+                info!("another server collects the garbage");
+                tokio::time::sleep(RETRY_AFTER).await;
+            }
+            Err(failure) => {
+                error!(error = %failure, "garbage collection failed");
+                tokio::time::sleep(RETRY_AFTER).await;
+            }
+        }
+    }
+}
+
+/// Waits until it is time, by whichever server collected last.
+async fn wait(registry: &Registry, when: &When) {
+    let begun = SystemTime::now();
+    // A storage that was never collected is not kept waiting for a whole interval.
+    let first = match when {
+        When::Every(interval) => {
+            FIRST_DELAY_MAX.min(*interval).mul_f64(crate::purging::random_fraction())
+        }
+        When::At(_) => when.wait(begun),
+    };
+    info!("garbage is going to be collected");
+    loop {
+        let last = match registry.last_collection().await {
+            Ok(last) => last,
+            Err(failure) => {
+                warn!(error = %failure, "can't see when the garbage was last collected");
+                tokio::time::sleep(RETRY_AFTER).await;
+                continue;
+            }
+        };
+        let due = match (last, when) {
+            (Some(last), When::Every(interval)) => last + *interval,
+            (None, _) => begun + first,
+            (Some(last), When::At(_)) => {
+                let from = last.max(begun);
+                from + when.wait(from)
+            }
+        };
+        match due.duration_since(SystemTime::now()) {
+            Ok(left) if !left.is_zero() => tokio::time::sleep(left.min(LOOK_INTERVAL)).await,
+            _ => return,
+        }
+    }
+}
+
+fn collection(registry: &Arc<Registry>, config: &Config) -> Collection {
+    let gc = &config.storage.gc;
+    let purging = &config.storage.upload_purging;
+    let options = CollectionOptions {
+        older_than: gc.grace,
+        untagged: gc.untagged,
+        referrers: gc.referrers,
+        repositories: None,
+        rate: gc.rate,
+        dry_run: gc.dry_run,
+        uploads_older_than: purging.enabled.then_some(purging.age),
+    };
+    let dry_run = gc.dry_run;
+    Collection::new(Arc::clone(registry), options)
+        .with_observer(Arc::new(move |event: &Event<'_>| log(event, dry_run)))
+}
+
+fn log(event: &Event<'_>, dry_run: bool) {
+    match event {
+        Event::Garbage { garbage, reason } if dry_run => {
+            info!(%garbage, reason = reason.as_str(), "would be deleted");
+        }
+        Event::Garbage { garbage, reason } => {
+            debug!(%garbage, reason = reason.as_str(), "garbage found");
+        }
+        Event::Deleted { garbage } => debug!(%garbage, "garbage deleted"),
+        Event::Upload { path } => info!(path, dry_run, "upload purged"),
+        Event::RepositoryRemoved { name } => info!(repository = %name, "empty repository removed"),
+        Event::Problem { problem } => {
+            let repository = problem.repository.as_deref().unwrap_or_default();
+            warn!(repository, "garbage collection: {}", problem.what);
+        }
+        Event::Repository { .. } | Event::Marked { .. } => {}
+    }
+}
+
+fn tell(report: &Report) {
+    let counts = if report.dry_run { &report.garbage } else { &report.deleted };
+    info!(
+        dry_run = report.dry_run,
+        blobs = counts.blobs,
+        freed_bytes = counts.blob_bytes,
+        manifests = counts.manifests,
+        tags = counts.tags,
+        layer_links = counts.layers,
+        uploads = report.uploads,
+        repositories = report.repositories_removed,
+        rescued = report.rescued,
+        problems = report.problems_total,
+        duration_secs = report.seconds,
+        "garbage collection finished"
+    );
+}
