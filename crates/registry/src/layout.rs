@@ -26,10 +26,14 @@
 //! /wharf/v1/collection/lists/<id>                                    what is going to be deleted
 //! /wharf/v1/collection/batch                                         what is just being deleted
 //! /wharf/v1/collection/pins/<claim>.<expiry>                         what must not be deleted
+//! /wharf/v1/quarantine/<algorithm>/<hex>.<time>                      damaged content that `check` has
+//!                                                                    set aside
+//! /wharf/v1/quarantine/links/<time>/<path>                           damaged links, likewise
+//! /wharf/v1/scrub                                                    how far the scrub is
 //! ```
 
 use oci::{Algorithm, Digest, RepositoryName, Tag};
-use storage::StoragePath;
+use storage::{PathError, StoragePath};
 use uuid::Uuid;
 
 use crate::UploadId;
@@ -39,6 +43,8 @@ const BLOBS: &str = "/docker/registry/v2/blobs";
 const ALIASES: &str = "/wharf/v1/aliases";
 const TRANSFER: &str = "/wharf/v1/transfer";
 const COLLECTION: &str = "/wharf/v1/collection";
+const QUARANTINE: &str = "/wharf/v1/quarantine";
+const SCRUB: &str = "/wharf/v1/scrub";
 
 /// The directory above everything that is Distribution's.
 const REGISTRY: &str = "/docker/registry/v2";
@@ -88,6 +94,34 @@ pub fn transfer() -> StoragePath {
 #[must_use]
 pub fn transferred(id: &UploadId) -> StoragePath {
     path(format!("{TRANSFER}/{id}"))
+}
+
+/// The directory of what was damaged and set aside.
+#[must_use]
+pub fn quarantine() -> StoragePath {
+    path(QUARANTINE.into())
+}
+
+/// Where the damaged content of a blob is set aside; `time` is a component of a path.
+///
+/// # Errors
+/// [`PathError`] when it is not.
+pub fn quarantined_blob(digest: &Digest, time: &str) -> Result<StoragePath, PathError> {
+    StoragePath::parse(format!("{QUARANTINE}/{}/{}.{time}", digest.algorithm(), digest.hex()))
+}
+
+/// Where a damaged link is set aside; `time` is a component of a path.
+///
+/// # Errors
+/// [`PathError`] when it is not.
+pub fn quarantined_link(link: &StoragePath, time: &str) -> Result<StoragePath, PathError> {
+    StoragePath::parse(format!("{QUARANTINE}/links/{time}{link}"))
+}
+
+/// How far the scrub of the storage is.
+#[must_use]
+pub fn scrub() -> StoragePath {
+    path(SCRUB.into())
 }
 
 /// The directory above all repositories.

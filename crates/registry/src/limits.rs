@@ -183,3 +183,23 @@ pub const COLLECTION_FAILURES_IN_A_ROW_MAX: u32 = 16;
 
 /// How many problems a collection's report lists. The others are counted.
 pub const COLLECTION_PROBLEMS_LISTED_MAX: usize = 1000;
+
+/// How many blobs and links a check looks at at once, unless told otherwise.
+pub const CHECK_CONCURRENCY: usize = 4;
+
+/// The most that can be asked for.
+pub const CHECK_CONCURRENCY_MAX: usize = 64;
+
+/// How many findings of a kind a check's report lists, about 500 bytes each. The others are counted.
+pub const CHECK_FINDINGS_LISTED_MAX: usize = 1000;
+
+/// After how many failures of the storage in a row a check gives up: it is the storage then, and not
+/// a file.
+pub const CHECK_FAILURES_IN_A_ROW_MAX: u64 = 64;
+
+/// How long a check waits before it looks again at what seems damaged: Distribution 2 writes small
+/// files in place.
+pub const CHECK_SECOND_LOOK: Duration = Duration::from_millis(10);
+
+/// From what age on an unfinished file counts as one whose writer is dead.
+pub const CHECK_LEFTOVER_AGE: Duration = Duration::from_secs(3600);

@@ -198,6 +198,16 @@ pub trait Driver: fmt::Debug + Send + Sync + 'static {
         Ok(None)
     }
 
+    /// The temporary files in a directory, which [`Driver::list`] leaves out: of writers that are at
+    /// work, and of those that were killed. None where a storage has no such files.
+    ///
+    /// # Errors
+    /// `NotFound` when there is no such directory.
+    async fn leftovers(&self, path: &StoragePath) -> Result<Vec<(Box<str>, Stat)>> {
+        let _ = path;
+        Ok(Vec::new())
+    }
+
     /// The present version of a directory's listing, much cheaper than the listing: as long as it
     /// equals [`Listing::version`], the listing is still right. `None` where the storage has
     /// nothing to compare, or the directory changed so lately that its clock can't tell.

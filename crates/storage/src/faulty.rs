@@ -318,6 +318,11 @@ impl Driver for Faulty {
         self.inner.list(path).await
     }
 
+    async fn leftovers(&self, path: &StoragePath) -> Result<Vec<(Box<str>, Stat)>> {
+        self.read("list", path)?;
+        self.inner.leftovers(path).await
+    }
+
     async fn listing_version(&self, path: &StoragePath) -> Result<Option<ListingVersion>> {
         self.read("look at", path)?;
         self.inner.listing_version(path).await

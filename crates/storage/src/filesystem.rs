@@ -181,6 +181,11 @@ impl Driver for Filesystem {
         self.volume.blocking("list", path, move |volume| directory::list(volume, &at)).await
     }
 
+    async fn leftovers(&self, path: &StoragePath) -> Result<Vec<(Box<str>, Stat)>> {
+        let at = path.clone();
+        self.volume.blocking("list", path, move |volume| directory::leftovers(volume, &at)).await
+    }
+
     async fn listing_version(&self, path: &StoragePath) -> Result<Option<ListingVersion>> {
         read::listing_version(&self.volume, path).await
     }

@@ -227,6 +227,10 @@ impl Driver for Observed {
         watched!(self, List, "List", path, self.driver.list_page(path, after, limit))
     }
 
+    async fn leftovers(&self, path: &StoragePath) -> Result<Vec<(Box<str>, Stat)>> {
+        watched!(self, List, "List", path, self.driver.leftovers(path))
+    }
+
     fn is_remote(&self) -> bool {
         self.driver.is_remote()
     }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use futures_util::{StreamExt as _, stream};
+use futures_util::{FutureExt as _, StreamExt as _, stream};
 use oci::{Algorithm, Digest};
 use storage::StorageError;
 
@@ -45,7 +45,7 @@ impl Run<'_> {
             let some = blobs.unmarked.len().min(room).min(4 * self.registry.requests_at_once());
             let (registry, options) = (self.registry, self.options);
             let looks: Vec<_> = stream::iter(blobs.unmarked.drain(..some).collect::<Vec<_>>())
-                .map(|digest| look(registry, options, digest))
+                .map(|digest| look(registry, options, digest).boxed())
                 .buffered(registry.requests_at_once())
                 .collect()
                 .await;

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use futures_util::{StreamExt as _, stream};
+use futures_util::{FutureExt as _, StreamExt as _, stream};
 use oci::{Algorithm, Digest, RepositoryName};
 
 use super::garbage::{Garbage, Item, Reason};
@@ -65,8 +65,9 @@ impl Run<'_> {
                 break;
             }
             let pinned = std::mem::take(&mut self.marks.pinned);
+            let options = self.options;
             let judged: Vec<_> = stream::iter(names)
-                .map(|name| Repository::judge(registry, self.options, &pinned, name))
+                .map(|name| Repository::judge(registry, options, &pinned, name).boxed())
                 .buffered(registry.requests_at_once())
                 .collect()
                 .await;

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use futures_util::{StreamExt as _, stream};
+use futures_util::{FutureExt as _, StreamExt as _, stream};
 use oci::RepositoryName;
 use storage::StorageError;
 use tokio::time::Instant;
@@ -78,7 +78,7 @@ impl Run<'_> {
         let mut done = 0;
         for some in items.chunk_by(|one, other| is_of_one_kind(one, other)) {
             let outcomes: Vec<_> = stream::iter(some)
-                .map(|item| sweep_one(registry, item, &pinned, stays, deadline))
+                .map(|item| sweep_one(registry, item, &pinned, stays, deadline).boxed())
                 .buffered(COLLECTION_DELETIONS_AT_ONCE.max(registry.requests_at_once()))
                 .collect()
                 .await;

@@ -3,6 +3,7 @@
 
 mod blobs;
 mod catalog;
+mod check;
 mod collection;
 mod descriptors;
 mod faults;

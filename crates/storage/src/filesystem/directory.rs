@@ -10,7 +10,7 @@ use super::retries::pause_before;
 use super::volume::Volume;
 use crate::limits::{DELETE_RETRIES, RACY_CLOCK};
 use crate::path::{is_component, is_temporary_file};
-use crate::{Entry, EntryKind, Listing, ListingVersion, Result, StorageError, StoragePath};
+use crate::{Entry, EntryKind, Listing, ListingVersion, Result, Stat, StorageError, StoragePath};
 
 pub(super) fn list(volume: &Volume, path: &StoragePath) -> Result<Listing> {
     let located = volume.locate(path);
@@ -23,6 +23,26 @@ pub(super) fn list(volume: &Volume, path: &StoragePath) -> Result<Listing> {
     }
     entries.sort_unstable();
     Ok(Listing { entries, version })
+}
+
+/// The temporary files in a directory, those of Distribution among them.
+pub(super) fn leftovers(volume: &Volume, path: &StoragePath) -> Result<Vec<(Box<str>, Stat)>> {
+    let failed = |source| volume.read_error("list", path, source);
+    let mut found: Vec<(Box<str>, Stat)> = Vec::new();
+    for entry in fs::read_dir(volume.locate(path)).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let name = entry.file_name();
+        let Some(name) = name.to_str().filter(|name| is_temporary_file(name)) else { continue };
+        // It may have got its name, or be gone.
+        let Ok(metadata) = entry.metadata() else { continue };
+        if metadata.is_file() {
+            let modified = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
+            let stat = Stat { kind: EntryKind::File, size_bytes: metadata.len(), modified };
+            found.push((name.into(), stat));
+        }
+    }
+    found.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+    Ok(found)
 }
 
 /// What is none of ours, or no longer there, is `None`.
