@@ -1,5 +1,6 @@
 //! The command line. Its verbs are those of Distribution's `registry`, and wharf's own.
 
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -48,6 +49,11 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: StorageCommand,
     },
+    /// Check the storage: digests, links, sizes, what nothing leads to; mend it with --repair.
+    ///
+    /// The server may be running. Exits with 0 if everything is whole, or all of it was mended, with
+    /// 1 if errors remain, with 2 if it was not even begun. See docs/check.md.
+    Check(CheckArguments),
     /// Ask the running server whether it is well; for containers.
     ///
     /// Exits with 0 if it is. The server is found by the same configuration as for `serve`.
@@ -196,6 +202,53 @@ pub(crate) struct CopyArguments {
     pub(crate) json: bool,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct CheckArguments {
+    /// The configuration file; found as for `serve` when left out. Only `storage` counts.
+    pub(crate) config: Option<PathBuf>,
+    /// Mend what can be mended. Nothing is deleted: what can't be is moved to a quarantine.
+    #[arg(long)]
+    pub(crate) repair: bool,
+    /// Don't read blobs; only manifests, and blobs of another size than a manifest says.
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// Only these repositories, and their blobs: * is any text without a slash, ** any text.
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) repository: Option<registry::check::RepositoryPattern>,
+    /// How much is read in a second at most: bytes, or with KiB, MiB, GiB behind it.
+    #[arg(long, value_name = "BYTES", value_parser = bytes)]
+    pub(crate) rate: Option<NonZeroU64>,
+    /// How many things are looked at at once.
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = registry::limits::CHECK_CONCURRENCY as u16,
+        value_parser = clap::value_parser!(u16)
+            .range(1..=registry::limits::CHECK_CONCURRENCY_MAX as i64)
+    )]
+    pub(crate) concurrency: u16,
+    /// Print the report as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// A number of bytes, such as `10485760` or `10MiB`.
+fn bytes(text: &str) -> Result<NonZeroU64, String> {
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (digits, unit) = text.split_at(end);
+    let factor = match unit {
+        "" | "B" => Some(1),
+        "K" | "KiB" => Some(1 << 10),
+        "M" | "MiB" => Some(1 << 20),
+        "G" | "GiB" => Some(1 << 30),
+        _ => None,
+    };
+    let number = digits.parse::<u64>().ok().zip(factor).and_then(|(n, f)| n.checked_mul(f));
+    number
+        .and_then(NonZeroU64::new)
+        .ok_or_else(|| "write a number of bytes such as 10485760 or 10MiB".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory as _;
@@ -220,6 +273,13 @@ mod tests {
             ("wharf storage copy a.yml", false),
             ("wharf storage copy a.yml b.yml --passes 0", false),
             ("wharf storage copy a.yml b.yml --concurrency 65", false),
+            ("wharf check", true),
+            ("wharf check --repair --quick --repository a/** --rate 10MiB --json config.yml", true),
+            ("wharf check --rate 0", false),
+            ("wharf check --rate 10MB", false),
+            ("wharf check --rate 99999999999GiB", false),
+            ("wharf check --repository A", false),
+            ("wharf check --concurrency 0", false),
             ("wharf", false),
             ("wharf sevre", false),
             ("wharf serve --port 1", false),

@@ -1,9 +1,11 @@
 //! One module for each verb.
 
 pub(crate) mod cert;
+pub(crate) mod check;
 pub(crate) mod config;
 pub(crate) mod healthcheck;
 pub(crate) mod htpasswd;
+mod progress;
 pub(crate) mod serve;
 pub(crate) mod storage_copy;
 

@@ -54,6 +54,7 @@ fn main() -> ExitCode {
         Command::Storage { command: StorageCommand::Copy(arguments) } => {
             commands::storage_copy::run(&arguments)
         }
+        Command::Check(arguments) => commands::check::run(&arguments),
         Command::Healthcheck { url } => commands::healthcheck::run(url.as_deref()),
         Command::GarbageCollect { .. } => commands::refuse(
             "garbage-collect is not built yet. Until it is, stop wharf, run Distribution's \

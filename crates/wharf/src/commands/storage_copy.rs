@@ -15,7 +15,7 @@ use storage::memory::Memory;
 
 use super::{report as report_errors, say, say_error, with_causes};
 use crate::cli::CopyArguments;
-use crate::{shutdown, storage_driver};
+use crate::storage_driver;
 
 /// It was not even begun.
 const NOT_BEGUN: u8 = 2;
@@ -129,26 +129,11 @@ async fn copy_between(
         delete: arguments.delete,
         dry_run: arguments.dry_run,
     };
-    let told = shutdown::requested().context("signals can't be received")?;
     let transfer = Transfer::new(source, target, options);
-    let shown = tokio::spawn(progress::show(Arc::clone(&transfer)));
-    let running = transfer.run();
-    tokio::pin!(running);
-    let outcome = tokio::select! {
-        outcome = &mut running => Some(outcome),
-        () = told => {
-            transfer.stop();
-            let again = shutdown::requested().context("signals can't be received")?;
-            say_error("stopping; once more stops at once");
-            tokio::select! {
-                outcome = &mut running => Some(outcome),
-                () = again => None,
-            }
-        }
-    };
-    shown.abort();
-    // What it shows is gone once it has ended.
-    let _ = shown.await;
+    let looked_at = Arc::clone(&transfer);
+    let outcome =
+        super::progress::run(transfer.run(), move || looked_at.snapshot(), || transfer.stop())
+            .await?;
     let Some(outcome) = outcome else {
         say_error("stopped at once; start it again to go on");
         return Ok(ExitCode::FAILURE);
