@@ -43,6 +43,7 @@ pub use environment::Environment;
 pub use fuzz::fuzz_bytes;
 pub use load::{Loaded, Source, check, load, load_file};
 pub use locate::{DEFAULT_PATHS, Located, locate};
+pub use scalar::parse_duration;
 pub use secret::{MASK, Secret, SecretUrl};
 pub use sections::{
     auth::{Anonymous, Auth, KeySet, TokenAuth},

@@ -89,6 +89,20 @@ fn in_nanoseconds(number: &str, unit: &str) -> Option<i128> {
     Some(total)
 }
 
+/// Reads a duration of a command line: `1h30m`, `90s`, `0`. A bare number would be nanoseconds in a
+/// configuration, which nobody means here.
+///
+/// # Errors
+/// What to write instead.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    let advice = || "write a duration with its unit, such as 1h30m, 90s or 0".to_owned();
+    if text != "0" && integer(text).is_some() {
+        return Err(advice());
+    }
+    let nanoseconds = nanoseconds(text).ok_or_else(advice)?;
+    u64::try_from(nanoseconds).map(Duration::from_nanos).map_err(|_| advice())
+}
+
 /// Writes a duration as Go does: `1h30m0s`, `1.5s`, `250ms`, `0s`.
 pub(crate) fn format_duration(duration: Duration) -> String {
     let nanoseconds = duration.as_nanos();

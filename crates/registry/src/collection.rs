@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use oci::RepositoryName;
 use tokio::time::Instant;
 
@@ -171,7 +172,11 @@ impl Collection {
     ///
     /// # Errors
     /// [`CollectionError`]. What was deleted until then was garbage.
-    pub async fn run(&self) -> Result<Report, CollectionError> {
+    pub fn run(&self) -> BoxFuture<'_, Result<Report, CollectionError>> {
+        Box::pin(self.run_once())
+    }
+
+    async fn run_once(&self) -> Result<Report, CollectionError> {
         let mut run = Run {
             collection: self,
             registry: &self.registry,

@@ -26,6 +26,7 @@
 //! /wharf/v1/collection/lists/<id>                                    what is going to be deleted
 //! /wharf/v1/collection/batch                                         what is just being deleted
 //! /wharf/v1/collection/pins/<claim>.<expiry>                         what must not be deleted
+//! /wharf/v1/servers/<id>                                             a server that is running
 //! /wharf/v1/quarantine/<algorithm>/<hex>.<time>                      damaged content that `check` has
 //!                                                                    set aside
 //! /wharf/v1/quarantine/links/<time>/<path>                           damaged links, likewise
@@ -43,6 +44,7 @@ const BLOBS: &str = "/docker/registry/v2/blobs";
 const ALIASES: &str = "/wharf/v1/aliases";
 const TRANSFER: &str = "/wharf/v1/transfer";
 const COLLECTION: &str = "/wharf/v1/collection";
+const SERVERS: &str = "/wharf/v1/servers";
 const QUARANTINE: &str = "/wharf/v1/quarantine";
 const SCRUB: &str = "/wharf/v1/scrub";
 
@@ -284,6 +286,18 @@ pub fn collection_batch() -> StoragePath {
 #[must_use]
 pub fn collection_pins() -> StoragePath {
     path(format!("{COLLECTION}/pins"))
+}
+
+/// The directory in which running servers are noted.
+#[must_use]
+pub fn servers() -> StoragePath {
+    path(SERVERS.into())
+}
+
+/// The note of a running server.
+#[must_use]
+pub fn server(id: &Uuid) -> StoragePath {
+    path(format!("{SERVERS}/{id}"))
 }
 
 /// The directory of a blob; `digest` is its canonical one.

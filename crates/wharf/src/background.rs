@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::assembly::Parts;
-use crate::{collecting, listening, purging, shutdown};
+use crate::{collecting, listening, presence, purging, shutdown};
 
 /// A task that runs until it is dropped.
 type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -53,6 +53,11 @@ pub(crate) async fn start(
             })
         })
         .collect();
+    if !config.storage.read_only && !matches!(config.storage.driver, config::Driver::InMemory) {
+        let driver = Arc::clone(parts.app.registry().driver());
+        let stopped = stop.clone().cancelled_owned();
+        running.push(tokio::spawn(presence::run(driver, config.storage.gc.grace, stopped)));
+    }
     running.extend(debug_server(config, parts, stop).await?);
     Ok(running)
 }

@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU64;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -61,20 +62,12 @@ pub(crate) enum Command {
         /// What to ask instead, such as http://127.0.0.1:5000/readyz.
         url: Option<String>,
     },
-    /// Remove unreferenced data (not built yet).
-    GarbageCollect {
-        /// The configuration file.
-        config: Option<PathBuf>,
-        /// Only say what would be removed.
-        #[arg(short, long)]
-        dry_run: bool,
-        /// Remove manifests without tags too.
-        #[arg(short = 'm', long)]
-        delete_untagged: bool,
-        /// Say less.
-        #[arg(short, long)]
-        quiet: bool,
-    },
+    /// Remove what nothing refers to, while the registry goes on.
+    ///
+    /// Safe beside running servers: what a push relies on stays. Exits with 0 when it came to its end,
+    /// also if something could not be read and its repository was kept for that; with 1 otherwise.
+    /// See docs/garbage-collection.md.
+    GarbageCollect(CollectArguments),
 }
 
 #[derive(Debug, Subcommand)]
@@ -203,6 +196,38 @@ pub(crate) struct CopyArguments {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct CollectArguments {
+    /// The configuration file; found as for `serve` when left out.
+    pub(crate) config: Option<PathBuf>,
+    /// Only say what would be removed, and why.
+    #[arg(short, long, value_parser = clap::builder::BoolishValueParser::new(),
+        num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true")]
+    pub(crate) dry_run: bool,
+    /// Remove manifests, too, that have no tag and are no part of a tagged one.
+    #[arg(short = 'm', long, value_parser = clap::builder::BoolishValueParser::new(),
+        num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true")]
+    pub(crate) delete_untagged: bool,
+    /// Say only what could not be done.
+    #[arg(short, long, value_parser = clap::builder::BoolishValueParser::new(),
+        num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true")]
+    pub(crate) quiet: bool,
+    /// Leave alone what is younger, such as 1h or 90s. Without it, `storage.maintenance.gc.grace` if
+    /// a server uses the storage, and otherwise nothing is too young.
+    #[arg(long, value_name = "AGE", value_parser = config::parse_duration)]
+    pub(crate) older_than: Option<Duration>,
+    /// Take nothing out of other repositories: * is any text without a slash, ** any text. Blobs that
+    /// no repository has go in any case.
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) repository: Option<registry::check::RepositoryPattern>,
+    /// How many operations on the storage are made in a second at most.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) rate: Option<u32>,
+    /// Print the report as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct CheckArguments {
     /// The configuration file; found as for `serve` when left out. Only `storage` counts.
     pub(crate) config: Option<PathBuf>,
@@ -266,7 +291,9 @@ mod tests {
             ("wharf serve", true),
             ("wharf serve /etc/docker/registry/config.yml", true),
             ("wharf garbage-collect -d -m -q config.yml", true),
-            ("wharf garbage-collect --dry-run --delete-untagged=true config.yml", false),
+            ("wharf garbage-collect --dry-run --delete-untagged=true config.yml", true),
+            ("wharf garbage-collect --older-than 1h30m --repository a/** --json", true),
+            ("wharf garbage-collect --older-than soon", false),
             ("wharf config check --files config.yml", true),
             ("wharf config print", true),
             ("wharf storage copy a.yml b.yml --passes 1 --concurrency 64 --json", true),

@@ -3,6 +3,7 @@
 pub(crate) mod cert;
 pub(crate) mod check;
 pub(crate) mod config;
+pub(crate) mod garbage_collect;
 pub(crate) mod healthcheck;
 pub(crate) mod htpasswd;
 mod progress;

@@ -13,6 +13,7 @@ mod listening;
 mod logging;
 mod notifications;
 mod options;
+mod presence;
 mod purging;
 mod shared_cache;
 mod shutdown;
@@ -56,10 +57,6 @@ fn main() -> ExitCode {
         }
         Command::Check(arguments) => commands::check::run(&arguments),
         Command::Healthcheck { url } => commands::healthcheck::run(url.as_deref()),
-        Command::GarbageCollect { .. } => commands::refuse(
-            "garbage-collect is not built yet. Until it is, stop wharf, run Distribution's \
-             `registry garbage-collect CONFIG` on the volume, and start wharf again: the layout \
-             is the same",
-        ),
+        Command::GarbageCollect(arguments) => commands::garbage_collect::run(&arguments),
     }
 }

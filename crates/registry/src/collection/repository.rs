@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::SystemTime;
 
-use futures_util::{StreamExt as _, stream};
+use futures_util::{FutureExt as _, StreamExt as _, stream};
 use oci::{Algorithm, Digest, Manifest, RepositoryName, Tag};
-use storage::StorageError;
+use storage::{StorageError, StoragePath};
 
 use super::garbage::{Garbage, Item, Reason};
 use super::{CollectionError, CollectionOptions, links, mark};
@@ -132,9 +132,8 @@ impl Repository {
             self.operations += digests.len() as u64;
             let name = &self.name;
             let mut looks = stream::iter(digests)
-                .map(async |digest| {
-                    let path = layout::revision_link(name, &digest);
-                    (digest, link::look(&*registry.driver, &path).await)
+                .map(|digest| {
+                    look_at(registry, digest, layout::revision_link(name, &digest)).boxed()
                 })
                 .buffered(registry.requests_at_once());
             while let Some((digest, look)) = looks.next().await {
@@ -171,7 +170,7 @@ impl Repository {
         let name = self.name.clone();
         self.operations += revisions.len() as u64;
         let mut reads = stream::iter(revisions)
-            .map(|(digest, aliases)| read_node(registry, &name, digest, aliases))
+            .map(|(digest, aliases)| read_node(registry, &name, digest, aliases).boxed())
             .buffer_unordered(registry.requests_at_once());
         let mut nodes = Vec::new();
         let mut count = 0_usize;
@@ -263,10 +262,9 @@ impl Repository {
         self.operations += tags.len() as u64;
         let name = self.name.clone();
         let mut looks = stream::iter(tags)
-            .map(async |tag| {
+            .map(|tag| {
                 let path = layout::tag_current(&name, &tag);
-                let found = link::look(&*registry.driver, &path).await;
-                (tag, found)
+                look_at(registry, tag, path).boxed()
             })
             .buffered(registry.requests_at_once());
         let mut tagged = HashSet::new();
@@ -377,6 +375,16 @@ fn spread(
     }
 }
 
+/// Looks at the link of something.
+async fn look_at<T>(
+    registry: &Registry,
+    of: T,
+    path: StoragePath,
+) -> (T, Result<Found, StorageError>) {
+    let found = link::look(&*registry.driver, &path).await;
+    (of, found)
+}
+
 struct Unreadable {
     digest: Digest,
     why: String,
@@ -419,7 +427,7 @@ async fn read_node(
 pub(super) async fn is_young(
     registry: &Registry,
     options: &CollectionOptions,
-    paths: &[&storage::StoragePath],
+    paths: &[&StoragePath],
 ) -> Result<bool, CollectionError> {
     for path in paths {
         match registry.driver.stat(path).await {

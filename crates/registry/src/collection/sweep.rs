@@ -77,8 +77,11 @@ impl Run<'_> {
         let deadline = began + registry.claims.timing().batch / 2;
         let mut done = 0;
         for some in items.chunk_by(|one, other| is_of_one_kind(one, other)) {
-            let outcomes: Vec<_> = stream::iter(some)
+            let each = some.iter();
+            let sweeps: Vec<_> = each
                 .map(|item| sweep_one(registry, item, &pinned, stays, deadline).boxed())
+                .collect();
+            let outcomes: Vec<_> = stream::iter(sweeps)
                 .buffered(COLLECTION_DELETIONS_AT_ONCE.max(registry.requests_at_once()))
                 .collect()
                 .await;

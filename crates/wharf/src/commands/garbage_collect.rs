@@ -1,0 +1,207 @@
+//! `wharf garbage-collect`.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use config::{Config, Environment};
+use indicatif::{HumanBytes, HumanCount};
+use registry::collection::{Counts, Event, Garbage, Observer, Report};
+use registry::{Collection, CollectionOptions, Registry};
+
+use super::{find, report as report_errors, say, say_error, with_causes};
+use crate::cli::CollectArguments;
+use crate::{options, presence, shared_cache, shutdown, storage_driver};
+
+/// Collects once on the storage of a configuration.
+pub(crate) fn run(arguments: &CollectArguments) -> ExitCode {
+    let environment = Environment::of_process();
+    let loaded = find(arguments.config.as_deref(), &environment)
+        .and_then(|(source, _)| config::load(&source, &environment));
+    let loaded = match loaded {
+        Ok(loaded) => loaded,
+        Err(errors) => return report_errors(&errors.errors),
+    };
+    for warning in &loaded.warnings {
+        say_error(format_args!("warning: {warning}"));
+    }
+    match collect(arguments, &loaded.config) {
+        Ok(code) => code,
+        Err(error) => {
+            say_error(format_args!("failed to garbage collect: {}", with_causes(&error)));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn collect(arguments: &CollectArguments, config: &Config) -> anyhow::Result<ExitCode> {
+    anyhow::ensure!(
+        !matches!(config.storage.driver, config::Driver::InMemory),
+        "storage driver inmemory holds nothing beyond the process that serves it: there is nothing \
+         to collect"
+    );
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.context("the runtime could not be started")?;
+    let outcome = runtime.block_on(async {
+        let registry = open(arguments, config).await?;
+        let older_than = age(arguments, config, &registry).await?;
+        collect_on(arguments, config, registry, older_than).await
+    });
+    // An operation of a storage that hangs shall not keep it.
+    runtime.shutdown_background();
+    let report = outcome?;
+    if arguments.json {
+        say(&format!("{}\n", serde_json::to_string_pretty(&report)?));
+    } else if !arguments.quiet {
+        say(&summary(&report));
+    }
+    Ok(if report.stopped { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// Opens the storage, and the cache that servers share: they must not remember what goes.
+async fn open(arguments: &CollectArguments, config: &Config) -> anyhow::Result<Arc<Registry>> {
+    // It makes nothing that is not there.
+    let mut driver = storage_driver::open_for_reading(&config.storage).await?;
+    if !arguments.dry_run {
+        driver = storage_driver::open_for_writing(&config.storage).await?;
+    }
+    let mut registry = Registry::new(driver, options::registry(config));
+    if let Some(cache) = shared_cache::open(config)? {
+        registry = registry.with_descriptor_cache(cache);
+    }
+    Ok(Arc::new(registry))
+}
+
+/// How old something has to be to go. What a running server has promised to its clients is kept.
+async fn age(
+    arguments: &CollectArguments,
+    config: &Config,
+    registry: &Registry,
+) -> anyhow::Result<Duration> {
+    let servers = presence::servers(&**registry.driver()).await?;
+    let promised = servers.iter().map(|server| server.grace()).max();
+    let Some(promised) = promised else {
+        return Ok(arguments.older_than.unwrap_or_default());
+    };
+    let age = arguments.older_than.unwrap_or_else(|| config.storage.gc.grace.max(promised));
+    anyhow::ensure!(
+        age >= promised || arguments.dry_run,
+        "a server uses this storage and promises its clients to keep for {} s what it told them is \
+         there (storage.maintenance.gc.grace): take that for --older-than at least, or stop the \
+         server first",
+        promised.as_secs()
+    );
+    if !arguments.quiet {
+        say_error(format_args!(
+            "a server uses this storage, and may go on: what is younger than {} s stays",
+            age.as_secs()
+        ));
+    }
+    Ok(age)
+}
+
+async fn collect_on(
+    arguments: &CollectArguments,
+    config: &Config,
+    registry: Arc<Registry>,
+    older_than: Duration,
+) -> anyhow::Result<Report> {
+    let purging = &config.storage.upload_purging;
+    let pattern = arguments.repository.clone();
+    let collect_options = CollectionOptions {
+        older_than,
+        untagged: arguments.delete_untagged,
+        referrers: config.storage.gc.referrers,
+        repositories: pattern.map(|pattern| -> registry::collection::Selection {
+            Arc::new(move |name| pattern.matches(name))
+        }),
+        rate: arguments.rate,
+        dry_run: arguments.dry_run,
+        uploads_older_than: purging.enabled.then_some(purging.age),
+    };
+    let collection = Collection::new(registry, collect_options).with_observer(observer(arguments));
+    let told = shutdown::requested().context("signals can't be received")?;
+    let running = collection.run();
+    tokio::pin!(running);
+    let outcome = tokio::select! {
+        outcome = &mut running => outcome,
+        () = told => {
+            collection.stop();
+            say_error("stopping");
+            running.await
+        }
+    };
+    Ok(outcome?)
+}
+
+/// Says what happens, in the words of Distribution where it says the same.
+fn observer(arguments: &CollectArguments) -> Observer {
+    let is_silent = arguments.quiet || arguments.json;
+    let dry_run = arguments.dry_run;
+    Arc::new(move |event: &Event<'_>| match event {
+        Event::Problem { problem } => {
+            let repository = problem.repository.as_deref().map(|name| format!("{name}: "));
+            say_error(format_args!("{}{}", repository.unwrap_or_default(), problem.what));
+        }
+        _ if is_silent => {}
+        Event::Repository { name } => say(&format!("{name}\n")),
+        Event::Marked { name, digest } => say(&format!("{name}: marking manifest {digest}\n")),
+        Event::Garbage { garbage, reason } => {
+            let size = match garbage {
+                Garbage::Blob { size_bytes, .. } => format!(" ({})", HumanBytes(*size_bytes)),
+                _ => String::new(),
+            };
+            let reason = reason.as_str();
+            say(&format!("{} eligible for deletion{size}: {reason}\n", garbage));
+        }
+        Event::Deleted { garbage } => say(&format!("deleted {}\n", garbage)),
+        Event::Upload { path } if dry_run => {
+            say(&format!("upload eligible for deletion: {path}\n"))
+        }
+        Event::Upload { path } => say(&format!("deleted upload {path}\n")),
+        Event::RepositoryRemoved { name } => say(&format!("removed empty repository {name}\n")),
+    })
+}
+
+/// What came of it.
+fn summary(report: &Report) -> String {
+    let Report { garbage, deleted, .. } = report;
+    let mut lines = vec![format!(
+        "{} blobs seen, {} manifests marked, {} blobs and {} manifests eligible for deletion",
+        report.blobs_seen, report.manifests_marked, garbage.blobs, garbage.manifests
+    )];
+    lines.push(match report.dry_run {
+        true => format!("would be deleted: {}", counts(garbage)),
+        false => format!("deleted: {}", counts(deleted)),
+    });
+    for (count, what) in [
+        (report.uploads, "abandoned uploads removed"),
+        (report.repositories_removed, "empty repositories removed"),
+        (report.young_blobs, "blobs that nothing refers to are too young to go"),
+        (report.rescued, "things stay, as something has come to rely on them"),
+        (report.problems_total, "things could not be read or deleted; `wharf check` looks closer"),
+    ] {
+        if count > 0 {
+            lines.push(format!("{} {what}", HumanCount(count)));
+        }
+    }
+    if report.left_over {
+        lines.push("there is more than fits one run: collect again".to_owned());
+    }
+    if report.stopped {
+        lines.push("stopped before its end; what is left goes the next time".to_owned());
+    }
+    lines.join("\n") + "\n"
+}
+
+fn counts(counts: &Counts) -> String {
+    format!(
+        "{} blobs of {}, {} manifests, {} layer links, {} tags",
+        HumanCount(counts.blobs),
+        HumanBytes(counts.blob_bytes),
+        HumanCount(counts.manifests),
+        HumanCount(counts.layers),
+        HumanCount(counts.tags)
+    )
+}
