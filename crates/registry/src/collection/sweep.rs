@@ -76,7 +76,7 @@ impl Run<'_> {
         // Half of what everybody takes for its end is left for the last deletion to come through.
         let deadline = began + registry.claims.timing().batch / 2;
         let mut done = 0;
-        for some in items.chunk_by(|one, other| is_of_one_kind(one, other)) {
+        for some in items.chunk_by(is_of_one_kind) {
             let each = some.iter();
             let sweeps: Vec<_> = each
                 .map(|item| sweep_one(registry, item, &pinned, stays, deadline).boxed())

@@ -26,6 +26,10 @@ const TIMING: Timing = Timing {
 
 const TICK: Duration = Duration::from_secs(11);
 
+/// How many ticks a long while has: after it an announcement is good for nothing, and a collector has
+/// waited long enough.
+const LONG: u32 = 4;
+
 /// What an actor does: a client's push, or a collection. An error is a push that failed.
 pub(super) type Act = Pin<Box<dyn Future<Output = Result<(), String>>>>;
 
@@ -33,8 +37,11 @@ pub(super) type Act = Pin<Box<dyn Future<Output = Result<(), String>>>>;
 pub(super) trait Scenario {
     /// How many actors there are.
     const ACTORS: usize;
-    /// How often time may pass while somebody could act. It passes anyway while nobody can.
+    /// How often a tick and a long while may pass while somebody could act. They pass anyway while
+    /// nobody can.
     const TICKS: u32;
+    /// The same for long whiles.
+    const WHILES: u32;
     /// How many actors may be killed, the first ones.
     const MORTALS: usize = 0;
 
@@ -70,6 +77,7 @@ impl World {
 enum Choice {
     Act(usize),
     Tick,
+    While,
     Kill(usize),
 }
 
@@ -120,11 +128,11 @@ async fn play<S: Scenario>(
     world.stage.set_stepped(true);
     let mut troupe = Troupe {
         acts: (0..S::ACTORS).map(|i| Some(scenario.act(i, world.server(i)))).collect(),
-        ticks: 0,
+        ticks: S::TICKS,
+        whiles: S::WHILES,
         killed: false,
         failure: None,
     };
-    let started = std::time::Instant::now();
     let mut path = Vec::with_capacity(prefix.len() + 64);
     for actor in 0..S::ACTORS {
         troupe.poll(actor, &world.stage);
@@ -135,7 +143,7 @@ async fn play<S: Scenario>(
         let choice = match prefix.get(path.len()) {
             Some(choice) => *choice,
             None => {
-                if !seen.insert(world.stage.fingerprint(troupe.ticks.min(S::TICKS)).await) {
+                if !seen.insert(world.stage.fingerprint((troupe.ticks, troupe.whiles)).await) {
                     return None;
                 }
                 for other in &choices[1..] {
@@ -146,16 +154,6 @@ async fn play<S: Scenario>(
                 first
             }
         };
-        if std::env::var("MODEL_DEBUG").is_ok() && seen.len() % 2000 == 0 {
-            eprintln!(
-                "{} open {} ends {} path {} {:?}",
-                seen.len(),
-                open.len(),
-                outcome.ends,
-                path.len(),
-                started.elapsed()
-            );
-        }
         path.push(choice);
         troupe.take(choice, &world.stage).await;
         if let Some(failure) = &troupe.failure {
@@ -171,7 +169,9 @@ async fn play<S: Scenario>(
 
 struct Troupe {
     acts: Vec<Option<Act>>,
+    /// How many of each may still pass.
     ticks: u32,
+    whiles: u32,
     killed: bool,
     failure: Option<String>,
 }
@@ -184,8 +184,11 @@ impl Troupe {
             .map(Choice::Act)
             .collect();
         let anybody = (0..self.acts.len()).any(|actor| alive(&actor));
-        if anybody && (choices.is_empty() || self.ticks < S::TICKS) {
+        if anybody && (choices.is_empty() || self.ticks > 0) {
             choices.push(Choice::Tick);
+        }
+        if anybody && self.whiles > 0 {
+            choices.push(Choice::While);
         }
         if !self.killed {
             choices.extend((0..S::MORTALS).filter(alive).map(Choice::Kill));
@@ -200,18 +203,26 @@ impl Troupe {
                 self.poll(actor, stage);
             }
             Choice::Tick => {
-                self.ticks += 1;
-                stage.tick();
-                tokio::time::advance(TICK).await;
-                for actor in 0..self.acts.len() {
-                    self.poll(actor, stage);
-                }
+                self.ticks = self.ticks.saturating_sub(1);
+                self.pass(1, stage).await;
+            }
+            Choice::While => {
+                self.whiles -= 1;
+                self.pass(LONG, stage).await;
             }
             Choice::Kill(actor) => {
                 self.killed = true;
                 self.acts[actor] = None;
                 stage.forget(actor);
             }
+        }
+    }
+
+    async fn pass(&mut self, ticks: u32, stage: &Stage) {
+        stage.pass(u64::from(ticks));
+        tokio::time::advance(ticks * TICK).await;
+        for actor in 0..self.acts.len() {
+            self.poll(actor, stage);
         }
     }
 

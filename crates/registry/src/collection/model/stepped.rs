@@ -89,13 +89,13 @@ impl Stage {
         self.state().waiting[actor].clear();
     }
 
-    pub(super) fn tick(&self) {
-        self.state().ticks += 1;
+    pub(super) fn pass(&self, ticks: u64) {
+        self.state().ticks += ticks;
     }
 
     /// A number for the state of everything: what lies there, what everybody knows, and how much
     /// of the time that they measure is over.
-    pub(super) async fn fingerprint(&self, ticks_left: u32) -> u64 {
+    pub(super) async fn fingerprint(&self, left: (u32, u32)) -> u64 {
         let known = self.state().known;
         let storage = match known {
             Some(known) => known,
@@ -104,7 +104,7 @@ impl Stage {
         let mut state = self.state();
         state.known = Some(storage);
         let mut hasher = DefaultHasher::new();
-        (storage, &state.histories, ticks_left).hash(&mut hasher);
+        (storage, &state.histories, left).hash(&mut hasher);
         for marks in &state.marks {
             let mut ages: Vec<_> =
                 marks.iter().map(|(what, at)| (*what, (state.ticks - at).min(AGES))).collect();
