@@ -60,7 +60,7 @@ pub use sections::{
     redis::{Redis, RedisRouting, RedisTls},
     storage::{
         Azure, AzureCredentials, DescriptorCache, Driver, Filesystem, GarbageCollection, Gcs, S3,
-        Storage, UploadPurging, When,
+        Scrub, Storage, UploadPurging, When,
     },
     tags::Tags,
     validation::{IndexPlatforms, Platform, ReferencePolicy, Validation},

@@ -57,7 +57,7 @@ pub(crate) fn whole(root: &Node, findings: &mut Findings) {
     storage(root, findings);
     auth(root, findings);
     http(root, findings);
-    purging(root, findings);
+    maintenance(root, findings);
     collection(root, findings);
     cache(root, findings);
     proxy(root, findings);
@@ -247,16 +247,18 @@ fn tls(tls: &Node, findings: &mut Findings) {
     }
 }
 
-fn purging(root: &Node, findings: &mut Findings) {
-    let Some(purging) = root.at("storage.maintenance.uploadpurging") else { return };
-    if !is_true(purging.get("enabled")) {
-        return;
-    }
-    if let Some(interval) = purging.get("interval")
-        && interval.as_text().and_then(scalar::nanoseconds) == Some(0)
-    {
-        let message = "must be more than nothing; to turn purging off set `enabled: false`";
-        findings.error(&interval.origin, "storage.maintenance.uploadpurging.interval", message);
+fn maintenance(root: &Node, findings: &mut Findings) {
+    for (name, what) in [("uploadpurging", "purging"), ("scrub", "the scrub")] {
+        let section = format!("storage.maintenance.{name}");
+        let Some(job) = root.at(&section) else { continue };
+        if is_true(job.get("enabled"))
+            && let Some(interval) = job.get("interval")
+            && interval.as_text().and_then(scalar::nanoseconds) == Some(0)
+        {
+            let message =
+                format!("must be more than nothing; to turn {what} off set `enabled: false`");
+            findings.error(&interval.origin, &format!("{section}.interval"), message);
+        }
     }
 }
 

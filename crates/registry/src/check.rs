@@ -42,11 +42,12 @@ use crate::limits::{
     CHECK_CONCURRENCY, CHECK_CONCURRENCY_MAX, CHECK_FAILURES_IN_A_ROW_MAX, REMOTE_PAGE_ENTRIES,
 };
 
+pub(crate) use content::{Content, Reading};
 pub use error::CheckError;
 use error::Failure;
 pub use kind::{Kind, Severity};
 use known::{Fingerprint, KnownBlob, KnownBlobs};
-use pace::Pace;
+pub(crate) use pace::Pace;
 pub use pattern::{PatternError, RepositoryPattern};
 use quarantine::Repaired;
 pub use report::{Checked, End, Finding, Group, Outcome, Phase, Report, Snapshot, Weighed};

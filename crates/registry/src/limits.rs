@@ -203,3 +203,27 @@ pub const CHECK_SECOND_LOOK: Duration = Duration::from_millis(10);
 
 /// From what age on an unfinished file counts as one whose writer is dead.
 pub const CHECK_LEFTOVER_AGE: Duration = Duration::from_secs(3600);
+
+/// How often a scrub looks at its note: whether it is its turn, and to say that it is at it.
+pub const SCRUB_LOOK_INTERVAL: Duration = Duration::from_secs(60);
+
+/// From what age on the note of another server says no more that it is at it.
+pub const SCRUB_LEASE: Duration = Duration::from_secs(300);
+
+/// How long a scrub waits to see whether another one has taken the note at the same time.
+pub const SCRUB_CLAIM_WAIT: Duration = Duration::from_secs(2);
+
+/// How often what is damaged is looked at again between two passes.
+pub const SCRUB_RECHECK_INTERVAL: Duration = Duration::from_secs(3600);
+
+/// How many damaged blobs are remembered by name, each in about 150 bytes.
+pub const SCRUB_CORRUPT_BLOBS_MAX: usize = 1000;
+
+/// The largest note of a scrub that is read, in bytes.
+pub const SCRUB_NOTE_BYTES_MAX: u64 = 256 << 10;
+
+/// After how many blobs in a row that can't be read a scrub waits: it is the storage then.
+pub const SCRUB_FAILURES_IN_A_ROW_MAX: u32 = 16;
+
+/// How many errors of links and manifests one pass logs.
+pub const SCRUB_FINDINGS_LOGGED_MAX: usize = 100;

@@ -201,11 +201,19 @@ impl App {
         if self.draining.load(Ordering::Relaxed) {
             failures.insert("shutdown".to_owned(), "the server is shutting down".to_owned());
         }
-        if failures.is_empty() {
-            return response::json(&json!({ "status": "ok" }));
+        let is_ready = failures.is_empty();
+        let mut answer = match is_ready {
+            true => json!({ "status": "ok" }),
+            false => json!({ "status": "failing", "checks": failures }),
+        };
+        let warnings = self.health.warnings();
+        if !warnings.is_empty() {
+            answer["warnings"] = json!(warnings);
         }
-        let mut response = response::json(&json!({ "status": "failing", "checks": failures }));
-        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+        let mut response = response::json(&answer);
+        if !is_ready {
+            *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+        }
         response
     }
 }

@@ -45,6 +45,8 @@ type Look = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
 #[derive(Debug, Default)]
 pub struct Health {
     failing: RwLock<BTreeMap<String, String>>,
+    /// What is not as it should be, and keeps nobody from working.
+    warnings: RwLock<BTreeMap<String, String>>,
     /// How many checks there are of each name.
     watched: Mutex<BTreeMap<String, u32>>,
 }
@@ -57,6 +59,22 @@ impl Health {
             Some(reason) => failing.insert(check.to_owned(), reason),
             None => failing.remove(check),
         };
+    }
+
+    /// Notes something that is not as it should be, or that it is again: with `None`. `/readyz` shows
+    /// it, to whoever asks, and the server goes on as it does.
+    pub fn set_warning(&self, about: &str, reason: Option<String>) {
+        let mut warnings = self.warnings.write().unwrap_or_else(PoisonError::into_inner);
+        match reason {
+            Some(reason) => warnings.insert(about.to_owned(), reason),
+            None => warnings.remove(about),
+        };
+    }
+
+    /// What is not as it should be, by name, with the reasons.
+    #[must_use]
+    pub fn warnings(&self) -> BTreeMap<String, String> {
+        self.warnings.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Whether no check fails.

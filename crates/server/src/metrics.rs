@@ -12,6 +12,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::registry::Registry;
 
+use ::registry::ScrubStatus;
+
 use crate::exchange::Record;
 use crate::health::Health;
 
@@ -128,6 +130,11 @@ impl Metrics {
     /// Shows how an object store does: `health` is asked at every scrape.
     pub fn watch_store(&mut self, health: impl Fn() -> StoreHealth + Send + Sync + 'static) {
         self.registry.register_collector(Box::new(scraped::Store::new(health)));
+    }
+
+    /// Shows what a scrub of the storage has found: `status` is asked at every scrape.
+    pub fn watch_scrub(&mut self, status: impl Fn() -> ScrubStatus + Send + Sync + 'static) {
+        self.registry.register_collector(Box::new(scraped::Scrubbed::new(status)));
     }
 
     /// Shows what a registry and the health checks have to say.

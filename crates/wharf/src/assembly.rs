@@ -7,12 +7,13 @@ use config::Config;
 use notify::Notifier;
 use objects::Objects;
 use redis_cache::RedisCache;
-use registry::Registry;
+use registry::{Registry, Scrub};
 use server::{AccessLog, App, Metrics, StoreHealth};
 
 use crate::storage_driver::Opened;
 use crate::{
-    authentication, descriptors, encryption, notifications, options, shared_cache, storage_driver,
+    authentication, descriptors, encryption, notifications, options, scrubbing, shared_cache,
+    storage_driver,
 };
 
 /// What runs and what others need to know of.
@@ -23,6 +24,8 @@ pub(crate) struct Parts {
     pub(crate) tls: Option<Arc<tls::Server>>,
     /// Who tells webhooks.
     pub(crate) notifier: Option<Arc<Notifier>>,
+    /// Who reads the storage through.
+    pub(crate) scrub: Option<Arc<Scrub>>,
 }
 
 /// Opens everything that the configuration names. `is_traced` says whether somebody wants spans.
@@ -34,11 +37,14 @@ pub(crate) async fn assemble(config: &Config, is_traced: bool) -> anyhow::Result
     let Opened { driver, objects } = storage_driver::open(&config.storage).await?;
     let notifier = notifications::open(config)?;
     let cache = shared_cache::open(config)?;
+    // Its operations are not among those that are timed: they wait on purpose.
+    let scrub = scrubbing::open(config, &driver);
     let watched = Watched {
         notifier: notifier.as_deref(),
         tls: tls.as_ref(),
         objects,
         cache: cache.as_deref(),
+        scrub: scrub.clone(),
     };
     let metrics = metrics(config, watched);
     let driver = storage_driver::observed(driver, metrics.as_ref(), is_traced);
@@ -63,7 +69,7 @@ pub(crate) async fn assemble(config: &Config, is_traced: bool) -> anyhow::Result
     if let Some(notifier) = &notifier {
         app = app.with_notifier(Arc::clone(notifier));
     }
-    Ok(Parts { app: Arc::new(app), tls, notifier })
+    Ok(Parts { app: Arc::new(app), tls, notifier, scrub })
 }
 
 /// Who has something to measure.
@@ -72,13 +78,14 @@ struct Watched<'a> {
     tls: Option<&'a Arc<tls::Server>>,
     objects: Option<Arc<Objects>>,
     cache: Option<&'a RedisCache>,
+    scrub: Option<Arc<Scrub>>,
 }
 
 /// What is measured, where it can be seen: on the debug listener.
 fn metrics(config: &Config, watched: Watched<'_>) -> Option<Metrics> {
     config.http.debug.as_ref().and(config.http.prometheus_path.as_ref())?;
     let mut metrics = Metrics::new();
-    let Watched { notifier, tls, objects, cache } = watched;
+    let Watched { notifier, tls, objects, cache, scrub } = watched;
     if let Some(tls) = tls.cloned() {
         metrics.watch_certificate(move || tls.expires());
     }
@@ -88,6 +95,9 @@ fn metrics(config: &Config, watched: Watched<'_>) -> Option<Metrics> {
                 objects.health();
             StoreHealth { requests, failures, refused, is_left_alone }
         });
+    }
+    if let Some(scrub) = scrub {
+        metrics.watch_scrub(move || scrub.status());
     }
     if let Some(notifier) = notifier {
         metrics.register(|registry| notifier.register_metrics(registry));

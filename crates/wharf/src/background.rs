@@ -14,13 +14,13 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::assembly::Parts;
-use crate::{collecting, listening, presence, purging, shutdown};
+use crate::{collecting, listening, presence, purging, scrubbing, shutdown};
 
 /// A task that runs until it is dropped.
 type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Starts what runs beside the API until `stop`: health checks, the purge of uploads, whatever
-/// follows files, and the debug listener.
+/// Starts what runs beside the API until `stop`: health checks, the purge of uploads, the scrub,
+/// whatever follows files, and the debug listener.
 ///
 /// # Errors
 /// When the debug listener's address can't be used, or a health check can't be made.
@@ -36,6 +36,10 @@ pub(crate) async fn start(
     }
     if config.storage.gc.enabled && !config.storage.read_only {
         tasks.push(Box::pin(collecting::run(Arc::clone(parts.app.registry()), config.clone())));
+    }
+    if let Some(scrub) = &parts.scrub {
+        let health = Arc::clone(parts.app.health());
+        tasks.push(Box::pin(scrubbing::run(Arc::clone(scrub), health)));
     }
     if let Some(tls) = &parts.tls {
         tasks.push(Box::pin(Arc::clone(tls).watch()));

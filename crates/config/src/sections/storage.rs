@@ -52,6 +52,11 @@ static MAINTENANCE: Section = Section::new(&[
     schema::section("uploadpurging", &UPLOAD_PURGING, "Removal of abandoned uploads."),
     schema::section("gc", &gc::SECTION, "Online garbage collection. Not in Distribution."),
     schema::section("readonly", &READ_ONLY, "Read-only mode."),
+    schema::section(
+        "scrub",
+        &SCRUB,
+        "Reading the storage through while it serves, to find damage. Not in Distribution.",
+    ),
 ]);
 
 static UPLOAD_PURGING: Section = Section::new(&[
@@ -59,6 +64,15 @@ static UPLOAD_PURGING: Section = Section::new(&[
     schema::duration("age", "How old an upload must be.").default("168h"),
     schema::duration("interval", "Time between two rounds.").default("24h"),
     schema::boolean("dryrun", "Only logs what would be removed.").default("false"),
+])
+.bare(Bare::Enabled);
+
+static SCRUB: Section = Section::new(&[
+    schema::boolean("enabled", "Whether the storage is read through.").default("false"),
+    schema::duration("interval", "Time from the beginning of one pass to the next one's.")
+        .default("720h"),
+    schema::count("rate", "Bytes that are read in a second at most; 0 is unlimited.")
+        .default("10485760"),
 ])
 .bare(Bare::Enabled);
 
@@ -116,6 +130,8 @@ pub struct Storage {
     pub upload_purging: UploadPurging,
     /// `maintenance.gc`.
     pub gc: GarbageCollection,
+    /// `maintenance.scrub`.
+    pub scrub: Scrub,
     /// `maintenance.readonly.enabled`.
     pub read_only: bool,
     /// `cache.blobdescriptor`; none means no cache.
@@ -178,6 +194,17 @@ pub struct UploadPurging {
     pub dry_run: bool,
 }
 
+/// `storage.maintenance.scrub`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scrub {
+    /// Whether the storage is read through.
+    pub enabled: bool,
+    /// Time from the beginning of one pass to the next one's.
+    pub interval: Duration,
+    /// Bytes that are read in a second at most; 0 is unlimited.
+    pub rate: u64,
+}
+
 /// Where blob descriptors are cached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DescriptorCache {
@@ -190,6 +217,7 @@ pub enum DescriptorCache {
 pub(crate) fn read(storage: Reader<'_>) -> Storage {
     let maintenance = storage.section("maintenance");
     let purging = maintenance.section("uploadpurging");
+    let scrub = maintenance.section("scrub");
     let cache = storage.section("cache");
     let redirect = storage.section("redirect");
     let except = redirect.section("except");
@@ -203,6 +231,11 @@ pub(crate) fn read(storage: Reader<'_>) -> Storage {
             dry_run: purging.boolean("dryrun"),
         },
         gc: gc::read(maintenance.section("gc")),
+        scrub: Scrub {
+            enabled: scrub.boolean("enabled"),
+            interval: scrub.duration("interval"),
+            rate: scrub.count("rate"),
+        },
         read_only: maintenance.section("readonly").boolean("enabled"),
         descriptor_cache: match cache.text("blobdescriptor").as_str() {
             "inmemory" => Some(DescriptorCache::InMemory),

@@ -315,6 +315,10 @@ fn wrong_values_are_errors_with_their_place() {
             "4:43: storage.maintenance.uploadpurging.interval: must be more",
         ),
         (
+            "  maintenance: {scrub: {enabled: true, interval: 0s}}",
+            "4:50: storage.maintenance.scrub.interval: must be more than nothing; to turn the scrub",
+        ),
+        (
             "  maintenance: {uploadpurging: x}",
             "4:32: storage.maintenance.uploadpurging: expects a mapping",
         ),
@@ -330,6 +334,19 @@ fn all_errors_come_out_at_once() {
     let text = "version: 9\nlog: {level: x}\nhttp: {addr: y}\ntags: {maxtags: z}\n";
     let errors = errors(text, &[]);
     assert_eq!(errors.len(), 5, "{errors:?}");
+}
+
+#[test]
+fn the_scrub_is_off_and_then_has_a_month() {
+    let scrub = clean(&with(""), &[]).storage.scrub;
+    assert!(!scrub.enabled);
+    let scrub = clean(&with("  maintenance: {scrub: true}"), &[]).storage.scrub;
+    assert!(scrub.enabled);
+    assert_eq!((scrub.interval, scrub.rate), (Duration::from_secs(720 * 3600), 10 << 20));
+    let variable = ("REGISTRY_STORAGE_MAINTENANCE_SCRUB_RATE", "0");
+    let text = with("  maintenance: {scrub: {enabled: true, interval: 24h}}");
+    let scrub = clean(&text, &[variable]).storage.scrub;
+    assert_eq!((scrub.interval, scrub.rate), (Duration::from_secs(24 * 3600), 0));
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod purge;
 mod referrers;
 mod remembered;
 mod remote;
+mod scrub;
 mod support;
 mod tags;
 mod transfer;

@@ -10,9 +10,9 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use registry::descriptors::DescriptorCacheStats;
-use registry::{CacheStats, Registry};
+use registry::{CacheStats, Registry, ScrubStatus};
 
-use super::gauge;
+use super::{gauge, to_f64};
 use crate::health::Health;
 
 /// Distribution's metrics of its cache, in the names of versions 3 and 2: of the descriptor cache
@@ -180,5 +180,64 @@ impl Collector for Store {
             MetricType::Gauge,
         )?;
         ConstGauge::new(i64::from(health.is_left_alone)).encode(descriptor)
+    }
+}
+
+/// Shows what a scrub has found.
+pub(super) struct Scrubbed {
+    status: Box<dyn Fn() -> ScrubStatus + Send + Sync>,
+}
+
+impl Scrubbed {
+    pub(super) fn new(status: impl Fn() -> ScrubStatus + Send + Sync + 'static) -> Self {
+        Self { status: Box::new(status) }
+    }
+}
+
+impl fmt::Debug for Scrubbed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scrubbed").finish_non_exhaustive()
+    }
+}
+
+impl Collector for Scrubbed {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let status = (self.status)();
+        for (name, help, value) in [
+            ("blobs", "Blobs that this server's scrub has read", status.blobs),
+            ("bytes", "Content that this server's scrub has read", status.bytes),
+            ("failures", "Blobs that this server's scrub could not read", status.failures),
+        ] {
+            let name = format!("wharf_scrub_{name}");
+            let descriptor = encoder.encode_descriptor(&name, help, None, MetricType::Counter)?;
+            ConstCounter::new(value).encode(descriptor)?;
+        }
+        let last_pass = status
+            .last_pass
+            .map(|ended| ended.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64());
+        for (name, help, value) in [
+            ("corrupt_blobs", "Blobs that are damaged.", Some(to_f64(status.corrupt_blobs))),
+            (
+                "structure_errors",
+                "Errors of links and manifests that the last scrub has found.",
+                Some(to_f64(status.structure_errors)),
+            ),
+            (
+                "running",
+                "1 while this server scrubs the storage, otherwise 0.",
+                Some(f64::from(u8::from(status.is_running))),
+            ),
+            (
+                "last_pass_timestamp_seconds",
+                "When the storage was last read through, in seconds since 1970.",
+                last_pass,
+            ),
+        ] {
+            let Some(value) = value else { continue };
+            let name = format!("wharf_scrub_{name}");
+            let descriptor = encoder.encode_descriptor(&name, help, None, MetricType::Gauge)?;
+            gauge(value).encode(descriptor)?;
+        }
+        Ok(())
     }
 }

@@ -148,6 +148,35 @@ async fn storage_actions_and_the_metrics_of_others() {
 }
 
 #[tokio::test]
+async fn what_a_scrub_has_found() {
+    let status = registry::ScrubStatus {
+        blobs: 7,
+        bytes: 70,
+        failures: 1,
+        corrupt_blobs: 2,
+        structure_errors: 3,
+        last_pass: Some(std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000)),
+        is_running: true,
+    };
+    let options = DebugOptions { metrics_path: Some("/metrics".into()), ..Default::default() };
+    let register = |metrics: &mut server::Metrics| metrics.watch_scrub(move || status.clone());
+    let (_server, address) = start(register, options).await;
+    let metrics = get(address, Method::GET, "/metrics").await;
+    for (name, expected) in [
+        ("blobs_total", 7.0),
+        ("bytes_total", 70.0),
+        ("failures_total", 1.0),
+        ("corrupt_blobs", 2.0),
+        ("structure_errors", 3.0),
+        ("running", 1.0),
+        ("last_pass_timestamp_seconds", 1000.0),
+    ] {
+        let found = value(&metrics, &format!("wharf_scrub_{name}"));
+        assert!((found - expected).abs() < f64::EPSILON, "{name}: {found}");
+    }
+}
+
+#[tokio::test]
 async fn metrics_in_the_format_that_is_asked_for() {
     let options = DebugOptions { metrics_path: Some("/metrics".into()), ..Default::default() };
     let (_server, address) = start(|_| {}, options).await;

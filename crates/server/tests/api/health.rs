@@ -57,6 +57,26 @@ async fn a_failing_check_closes_everything_but_the_probes() {
 }
 
 #[tokio::test]
+async fn a_warning_shows_and_takes_nothing_out_of_service() {
+    let server = TestServer::builder().start().await;
+    let health = server.app.health();
+    assert_eq!(server.get("/readyz").await.json(), json!({ "status": "ok" }));
+    health.set_warning("scrub", Some("2 blobs are damaged".into()));
+    let ready = server.get("/readyz").await;
+    assert_eq!(ready.status, 200);
+    let expected = json!({ "status": "ok", "warnings": { "scrub": "2 blobs are damaged" } });
+    assert_eq!(ready.json(), expected);
+    assert_eq!(server.get("/v2/").await.status, 200);
+    health.set("disk", Some("away".into()));
+    let ready = server.get("/readyz").await;
+    assert_eq!((ready.status, &ready.json()["status"]), (503, &json!("failing")));
+    assert_eq!(ready.json()["warnings"], expected["warnings"]);
+    health.set("disk", None);
+    health.set_warning("scrub", None);
+    assert_eq!(server.get("/readyz").await.json(), json!({ "status": "ok" }));
+}
+
+#[tokio::test]
 async fn checks_that_look_alike_do_not_hide_each_other() {
     let drivers = [Trapped::default(), Trapped::default()];
     let server = TestServer::start().await;
