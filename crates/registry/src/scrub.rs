@@ -1,6 +1,6 @@
 //! Reading a storage through, slowly, while it serves: the scrub.
 //!
-//! A pass makes a quick [`Check`] of links and manifests, and then reads every blob at a bounded rate
+//! A pass makes a quick [`Check`](crate::Check) of links and manifests, and then reads every blob at a bounded rate
 //! and compares it with its digest. Nothing is mended: what is found is shown, and for a person to
 //! decide.
 //!

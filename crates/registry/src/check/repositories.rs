@@ -2,6 +2,7 @@
 
 use futures_util::{Stream, StreamExt as _, stream};
 use oci::{Algorithm, Digest, RepositoryName};
+use storage::Entry;
 
 use super::content::Data;
 use super::error::Failure;
@@ -107,9 +108,8 @@ impl Check {
         for algorithm in Algorithm::ALL {
             let mut pages = Pages::of(layout::layers(name, algorithm));
             while let Some(entries) = self.next_page(&mut pages).await {
-                let digests =
-                    entries.iter().filter_map(|e| Digest::from_hex(algorithm, &e.name).ok());
-                let digests: Vec<_> = digests.collect();
+                let digest = move |entry: Entry| Digest::from_hex(algorithm, &entry.name).ok();
+                let digests = entries.into_iter().filter_map(digest);
                 let looks = stream::iter(digests)
                     .map(|digest| async move { self.check_layer(name, digest).await })
                     .buffer_unordered(self.options.concurrency);
