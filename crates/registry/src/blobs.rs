@@ -58,6 +58,16 @@ impl Registry {
         }
     }
 
+    /// Keeps content that somebody is about to link to from being collected before the grace time is
+    /// over, by its canonical digest. Returns whether it has to be looked for once more, as it may
+    /// just have been deleted.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub async fn promise_content(&self, canonical: &Digest) -> Result<bool> {
+        self.promise(&self.view().await?, canonical).await
+    }
+
     /// Size and canonical digest of a blob, from the storage whatever a cache says.
     pub(crate) async fn stat_stored_blob(
         &self,

@@ -54,7 +54,8 @@ pub struct Findings {
 }
 
 impl Findings {
-    pub(super) fn add(&mut self, path: String, reason: String) {
+    /// Counts one more, and lists it if there is room.
+    pub fn add(&mut self, path: String, reason: String) {
         self.total += 1;
         if self.listed.len() < TRANSFER_FINDINGS_LISTED_MAX {
             self.listed.push(Finding { path, reason });

@@ -7,6 +7,7 @@ mod check;
 mod collection;
 mod descriptors;
 mod faults;
+mod inventory;
 mod manifests;
 mod purge;
 mod referrers;
