@@ -1,10 +1,18 @@
 //! The command line. Its verbs are those of Distribution's `registry`, and wharf's own.
 
+mod backup;
+mod image;
+
 use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+
+pub(crate) use backup::{
+    BackupCommand, CreateArguments, PruneArguments, RestoreArguments, VerifyArguments,
+};
+pub(crate) use image::{ExportArguments, ExportFormat, ImportArguments};
 
 /// A container and OCI registry, in place of CNCF Distribution's `registry`.
 #[derive(Debug, Parser)]
@@ -55,6 +63,21 @@ pub(crate) enum Command {
     /// The server may be running. Exits with 0 if everything is whole, or all of it was mended, with
     /// 1 if errors remain, with 2 if it was not even begun. See docs/check.md.
     Check(CheckArguments),
+    /// Back a registry up, and put it back.
+    Backup {
+        #[command(subcommand)]
+        command: BackupCommand,
+    },
+    /// Write an image to a file or directory.
+    ///
+    /// Everything is compared with its digest. Exits with 1 if it can't be written, with 2 if the
+    /// arguments make no sense. See docs/backup.md.
+    Export(ExportArguments),
+    /// Push an image out of a file or directory.
+    ///
+    /// Reads OCI image layouts and what docker save writes. Everything that holds for a push holds for
+    /// it. Exits with 1 if it can't be pushed, with 2 if the arguments make no sense.
+    Import(ImportArguments),
     /// Ask the running server whether it is well; for containers.
     ///
     /// Exits with 0 if it is. The server is found by the same configuration as for `serve`.
@@ -307,6 +330,19 @@ mod tests {
             ("wharf check --rate 99999999999GiB", false),
             ("wharf check --repository A", false),
             ("wharf check --concurrency 0", false),
+            ("wharf export config.yml app:1 -o app.tar --format docker-archive", true),
+            ("wharf export config.yml app:1 -o app --platform linux/arm/v7", true),
+            ("wharf export config.yml app:1 -o app --platform linux", false),
+            ("wharf export config.yml app:1", false),
+            ("wharf import config.yml - app:1 --image old:1 --json", true),
+            ("wharf import config.yml app.tar", false),
+            ("wharf backup create config.yml /backup --json --concurrency 2", true),
+            ("wharf backup create config.yml", false),
+            ("wharf backup verify /backup --snapshot 20260131T235959Z", true),
+            ("wharf backup restore /backup config.yml --repository team/* --overwrite -d", true),
+            ("wharf backup prune /backup --keep 3", true),
+            ("wharf backup prune /backup --keep 0", false),
+            ("wharf backup prune /backup", false),
             ("wharf", false),
             ("wharf sevre", false),
             ("wharf serve --port 1", false),

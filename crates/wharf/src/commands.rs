@@ -1,11 +1,14 @@
 //! One module for each verb.
 
+pub(crate) mod backup;
 pub(crate) mod cert;
 pub(crate) mod check;
 pub(crate) mod config;
 pub(crate) mod garbage_collect;
 pub(crate) mod healthcheck;
 pub(crate) mod htpasswd;
+pub(crate) mod images;
+mod job;
 mod progress;
 pub(crate) mod serve;
 pub(crate) mod storage_copy;
@@ -66,6 +69,35 @@ fn load(source: &Source, environment: &Environment) -> Result<Loaded, Vec<Diagno
     let unsupported: Vec<_> =
         loaded.config.unsupported().into_iter().map(Diagnostic::from).collect();
     if unsupported.is_empty() { Ok(loaded) } else { Err(unsupported) }
+}
+
+/// The configuration of a registry whose storage a command works on, with the REGISTRY_* variables
+/// that are set.
+///
+/// # Errors
+/// When it can't be used, or its storage holds nothing beyond the process that serves it.
+fn registry_of(file: &Path) -> anyhow::Result<Config> {
+    let config =
+        Source::read(file).and_then(|source| ::config::load(&source, &Environment::of_process()));
+    let config = loaded(file, config)?;
+    anyhow::ensure!(
+        !matches!(config.storage.driver, ::config::Driver::InMemory),
+        "{}: storage driver inmemory holds nothing beyond the process that serves it",
+        file.display()
+    );
+    Ok(config)
+}
+
+/// What was loaded; warnings are said.
+fn loaded(file: &Path, loaded: Result<Loaded, ConfigErrors>) -> anyhow::Result<Config> {
+    let loaded = loaded.map_err(|errors| {
+        let texts: Vec<_> = errors.errors.iter().map(ToString::to_string).collect();
+        anyhow::anyhow!("{}: configuration error: {}", file.display(), texts.join("; "))
+    })?;
+    for warning in &loaded.warnings {
+        say_error(format_args!("warning: {warning}"));
+    }
+    Ok(loaded.config)
 }
 
 /// Reports everything that is wrong with a configuration.

@@ -68,15 +68,45 @@ fn file_of(command_line: &[u8], choose: impl Fn(&OsStr) -> OsString) -> Option<P
     }
 }
 
-/// Whether this is about the registry's data. What the other verbs make (certificates, users) is
-/// for whoever called them.
+/// Whether this is about the registry's data. What the other verbs make (certificates, users, images
+/// in files) is for whoever called them.
 fn works_on_data(arguments: &[OsString]) -> bool {
-    const VERBS: [&str; 3] = ["serve", "garbage-collect", "storage"];
+    const VERBS: [&str; 4] = ["serve", "garbage-collect", "storage", "import"];
     arguments.get(1).is_some_and(|verb| VERBS.iter().any(|known| verb == known))
+        || config_place_of_backup(arguments).is_some()
 }
 
-/// The file in `serve FILE`, or the one of the storage that is written in `storage copy FROM TO`.
+/// In `backup create CONFIG BACKUP` and `backup restore BACKUP CONFIG`: the place of the file. The
+/// other commands have none.
+fn config_place_of_backup(arguments: &[OsString]) -> Option<usize> {
+    let [_, verb, command, ..] = arguments else { return None };
+    match command.to_str().filter(|_| verb == "backup") {
+        Some("create") => Some(0),
+        Some("restore") => Some(1),
+        _ => None,
+    }
+}
+
+/// The words that are no options, nor the values of these.
+fn positionals<'a>(
+    words: &'a [OsString],
+    with_value: &'a [&'a str],
+) -> impl Iterator<Item = &'a OsString> {
+    let mut is_value = false;
+    words.iter().filter(move |word| {
+        let is_skipped = std::mem::take(&mut is_value) || starts_with_dash(word);
+        is_value = with_value.iter().any(|option| *word == option);
+        !is_skipped
+    })
+}
+
+/// The file in `serve FILE`, or the one of the storage that is written in `storage copy FROM TO`, or that
+/// of the registry which is backed up, restored, or imported into.
 fn file_of_verb(arguments: &[OsString]) -> Option<PathBuf> {
+    if let Some(place) = config_place_of_backup(arguments) {
+        let options = ["--snapshot", "--repository", "--concurrency"];
+        return positionals(&arguments[3..], &options).nth(place).map(PathBuf::from);
+    }
     let is_file = |word: &&OsString| !word.is_empty() && !starts_with_dash(word);
     if arguments.get(1).is_some_and(|verb| verb == "storage") {
         // The values of its options are numbers.
@@ -85,7 +115,8 @@ fn file_of_verb(arguments: &[OsString]) -> Option<PathBuf> {
         let words = arguments.iter().skip(3).rev();
         return words.filter(is_file).find(|word| !is_number(word)).map(PathBuf::from);
     }
-    arguments.iter().skip(2).find(is_file).map(PathBuf::from)
+    let words = arguments.get(2..).unwrap_or_default();
+    positionals(words, &["--image", "--platform"]).find(is_file).map(PathBuf::from)
 }
 
 fn request(arguments: Vec<OsString>, choose: impl Fn(&OsStr) -> OsString) -> Request {
@@ -123,7 +154,7 @@ fn as_entry_point(arguments: Vec<OsString>, choose: impl Fn(&OsStr) -> OsString)
 
 /// The verbs that Distribution's script knows, and wharf's own, which no program is called by.
 fn is_verb(word: &OsStr) -> bool {
-    const VERBS: [&str; 8] = [
+    const VERBS: [&str; 11] = [
         "serve",
         "garbage-collect",
         "help",
@@ -132,6 +163,9 @@ fn is_verb(word: &OsStr) -> bool {
         "htpasswd",
         "cert",
         "storage",
+        "backup",
+        "export",
+        "import",
     ];
     VERBS.iter().any(|verb| word == *verb)
 }
@@ -170,7 +204,8 @@ fn become_program(words: &[OsString]) -> ! {
     let error = std::process::Command::new(program).args(arguments).exec();
     say(format_args!(
         "could not run {}: {error}. The image holds wharf and nothing else; \
-         its verbs are serve, config, htpasswd, cert, storage, healthcheck and help",
+         its verbs are serve, config, htpasswd, cert, storage, backup, export, import, healthcheck \
+         and help",
         program.display()
     ));
     // The codes of a shell.
@@ -236,6 +271,8 @@ mod tests {
             ("/entrypoint.sh wharf config check", "wharf config check"),
             ("/entrypoint.sh htpasswd add f alice", "registry htpasswd add f alice"),
             ("/entrypoint.sh storage copy a.yml b.yml", "registry storage copy a.yml b.yml"),
+            ("/entrypoint.sh backup list /b", "registry backup list /b"),
+            ("/entrypoint.sh export c.yml a -o -", "registry export c.yml a -o -"),
             ("/entrypoint.sh", "/entrypoint.sh"),
             // The image's own command, with a file in place of the other default one.
             ("/entrypoint.sh /default.yml", "registry serve /mine.yml"),
@@ -285,11 +322,19 @@ mod tests {
             ("registry storage copy /from.yml /to.yml", Some("/to.yml")),
             ("registry storage copy --json /from.yml /to.yml --passes 2", Some("/to.yml")),
             ("registry storage copy --passes=2 --help", None),
+            ("registry backup create --concurrency 2 /c.yml /backup", Some("/c.yml")),
+            ("registry backup restore --repository a/* /b.yml --json /c.yml", Some("/c.yml")),
+            ("registry backup restore --snapshot=1 /backup /c.yml -d", Some("/c.yml")),
+            ("registry backup restore", None),
+            ("registry import --image a:1 /c.yml - b:1", Some("/c.yml")),
         ] {
             assert!(works_on_data(&words(line)), "{line}");
             assert_eq!(file_of_verb(&words(line)).as_deref(), file.map(Path::new), "{line}");
         }
-        assert!(!works_on_data(&words("registry cert new nas.lan")));
+        for line in ["cert new nas.lan", "backup verify /backup", "export /c.yml a -o -", "backup"]
+        {
+            assert!(!works_on_data(&words(&format!("registry {line}"))), "{line}");
+        }
     }
 
     #[test]

@@ -57,6 +57,9 @@ fn main() -> ExitCode {
             commands::storage_copy::run(&arguments)
         }
         Command::Check(arguments) => commands::check::run(&arguments),
+        Command::Backup { command } => commands::backup::run(&command),
+        Command::Export(arguments) => commands::images::run_export(&arguments),
+        Command::Import(arguments) => commands::images::run_import(&arguments),
         Command::Healthcheck { url } => commands::healthcheck::run(url.as_deref()),
         Command::GarbageCollect(arguments) => commands::garbage_collect::run(&arguments),
     }

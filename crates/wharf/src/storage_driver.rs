@@ -79,6 +79,22 @@ pub(crate) async fn open_for_reading(
     Ok(open(&config::Storage { read_only: true, ..storage.clone() }).await?.driver)
 }
 
+/// Opens the configured driver to see what writing to it would do: a directory that is not there is
+/// not made, but looks like an empty one.
+///
+/// # Errors
+/// As for [`open`].
+pub(crate) async fn open_without_making(
+    storage: &config::Storage,
+) -> anyhow::Result<Arc<dyn storage::Driver>> {
+    match &storage.driver {
+        Driver::Filesystem(filesystem) if !filesystem.root_directory.exists() => {
+            Ok(Arc::new(Memory::new()))
+        }
+        _ => open_for_reading(storage).await,
+    }
+}
+
 /// Opens the configured driver for writing, also where `storage.maintenance.readonly` keeps the
 /// server from it.
 ///
