@@ -188,6 +188,14 @@ pub trait Driver: fmt::Debug + Send + Sync + 'static {
         u64::MAX
     }
 
+    /// How much room there is; `None` where there is no bound that could be known.
+    ///
+    /// # Errors
+    /// When the storage can't say.
+    async fn space(&self) -> Result<Option<Space>> {
+        Ok(None)
+    }
+
     /// A URL from which a client can read the file by itself, for some minutes; `None` where there
     /// is none. Says nothing about whether the file is there.
     ///
@@ -221,6 +229,15 @@ pub trait Driver: fmt::Debug + Send + Sync + 'static {
     fn watcher(&self) -> Option<&dyn Watcher> {
         None
     }
+}
+
+/// The room of a storage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Space {
+    /// What can still be written, in bytes.
+    pub free_bytes: u64,
+    /// All there is, in bytes.
+    pub total_bytes: u64,
 }
 
 /// One change of a [`Driver::apply`].

@@ -37,8 +37,8 @@ use bytes::Bytes;
 
 use crate::watch::Watcher;
 use crate::{
-    Appender, ByteStream, Driver, Entry, EntryKind, Listing, ListingVersion, Object, Result, Stat,
-    StorageError, StoragePath,
+    Appender, ByteStream, Driver, Entry, EntryKind, Listing, ListingVersion, Object, Result, Space,
+    Stat, StorageError, StoragePath,
 };
 
 /// What an operation does wrong.
@@ -321,6 +321,10 @@ impl Driver for Faulty {
     async fn leftovers(&self, path: &StoragePath) -> Result<Vec<(Box<str>, Stat)>> {
         self.read("list", path)?;
         self.inner.leftovers(path).await
+    }
+
+    async fn space(&self) -> Result<Option<Space>> {
+        self.inner.space().await
     }
 
     async fn listing_version(&self, path: &StoragePath) -> Result<Option<ListingVersion>> {

@@ -21,7 +21,9 @@ use bytes::Bytes;
 
 use crate::limits::MAX_THREADS_DEFAULT;
 use crate::watch::Watcher;
-use crate::{Appender, Change, Driver, Listing, ListingVersion, Object, Result, Stat, StoragePath};
+use crate::{
+    Appender, Change, Driver, Listing, ListingVersion, Object, Result, Space, Stat, StoragePath,
+};
 
 mod appender;
 mod apply;
@@ -184,6 +186,10 @@ impl Driver for Filesystem {
     async fn leftovers(&self, path: &StoragePath) -> Result<Vec<(Box<str>, Stat)>> {
         let at = path.clone();
         self.volume.blocking("list", path, move |volume| directory::leftovers(volume, &at)).await
+    }
+
+    async fn space(&self) -> Result<Option<Space>> {
+        self.volume.blocking("look at", &StoragePath::root(), Volume::space).await.map(Some)
     }
 
     async fn listing_version(&self, path: &StoragePath) -> Result<Option<ListingVersion>> {

@@ -17,7 +17,7 @@ pub mod watch;
 
 pub use driver::{
     Appender, ByteStream, Change, Driver, Entry, EntryKind, Feed, Listing, ListingVersion, Object,
-    Stat, delete_remains,
+    Space, Stat, delete_remains,
 };
 pub use error::{Result, StorageError};
 pub use observed::{Observed, Observer};

@@ -15,7 +15,8 @@ use tracing::{Instrument as _, Span};
 
 use crate::watch::Watcher;
 use crate::{
-    Appender, Change, Driver, Entry, Listing, ListingVersion, Object, Result, Stat, StoragePath,
+    Appender, Change, Driver, Entry, Listing, ListingVersion, Object, Result, Space, Stat,
+    StoragePath,
 };
 
 mod action;
@@ -237,6 +238,10 @@ impl Driver for Observed {
 
     fn file_bytes_max(&self) -> u64 {
         self.driver.file_bytes_max()
+    }
+
+    async fn space(&self) -> Result<Option<Space>> {
+        self.driver.space().await
     }
 
     async fn redirect(&self, path: &StoragePath) -> Result<Option<String>> {

@@ -48,6 +48,14 @@ mod conformance_blocking {
     crate::conformance_tests!(tree: super::made(false));
 }
 
+#[tokio::test]
+async fn the_room_is_that_of_the_volume() {
+    let directory = tempfile::tempdir().unwrap();
+    let space = open_at(directory.path()).space().await.unwrap().unwrap();
+    assert!(space.free_bytes > 0 && space.free_bytes <= space.total_bytes, "{space:?}");
+    assert!(space.total_bytes > 1 << 20, "{space:?}");
+}
+
 /// Whether inline reads work here; where they don't, the tests of them say so and stop.
 fn is_inline_supported(driver: &Filesystem) -> bool {
     let supported = driver.volume.inline.is_on();

@@ -18,7 +18,7 @@ use super::retries::pause_before;
 use super::watching::Watching;
 use super::writers::Writers;
 use crate::limits::WATCHES_MAX;
-use crate::{Result, StorageError, StoragePath};
+use crate::{Result, Space, StorageError, StoragePath};
 
 #[derive(Debug)]
 pub(super) struct Volume {
@@ -81,6 +81,17 @@ impl Volume {
         };
         // It fails when the runtime shuts down, or when the work panicked.
         tokio::task::spawn_blocking(work).await.map_err(|e| broken(io::Error::other(e)))?
+    }
+
+    /// The room of the filesystem that the root is on, for users other than root.
+    pub(super) fn space(&self) -> Result<Space> {
+        let root = StoragePath::root();
+        let stat = rustix::fs::statvfs(&self.root)
+            .map_err(|error| StorageError::from_io("look at", &root, error.into()))?;
+        Ok(Space {
+            free_bytes: stat.f_bavail.saturating_mul(stat.f_frsize),
+            total_bytes: stat.f_blocks.saturating_mul(stat.f_frsize),
+        })
     }
 
     /// Sorts the error of an operation that reads. Before it says that something is not there, it
