@@ -86,8 +86,8 @@ pub trait DescriptorCache: fmt::Debug + Send + Sync {
         canonical: &Digest,
     );
 
-    /// Forgets these digests of a repository, as blobs and as revisions, and makes its tickets
-    /// void. On return nobody who asks this cache is told that it has them.
+    /// Forgets these digests of a repository, or with none all that it has, as blobs and as
+    /// revisions, and makes its tickets void. On return nobody who asks this cache is told that it has them.
     async fn revoke(&self, name: &RepositoryName, digests: &[Digest], gone: Gone);
 
     /// What it was asked.

@@ -120,6 +120,11 @@ impl ReferrersIndexes {
     pub(crate) fn new() -> Self {
         Self(Cache::with_weighter(100, REFERRERS_CACHE_BYTES_MAX, ByBytes))
     }
+
+    /// Forgets a repository.
+    pub(crate) fn forget(&self, name: &RepositoryName) {
+        self.0.remove(name);
+    }
 }
 
 impl Registry {

@@ -101,8 +101,12 @@ impl DescriptorCache for Shared {
         let mut blobs = self.blobs.lock().unwrap();
         blobs.retain(|(repository, digest), _| {
             let is_here = repository == name.as_str() || gone == Gone::FromStorage;
-            !(is_here && digests.contains(digest))
+            !(is_here && (digests.is_empty() || digests.contains(digest)))
         });
+        if digests.is_empty() {
+            let mut manifests = self.manifests.lock().unwrap();
+            manifests.retain(|(repository, _), _| repository != name.as_str());
+        }
         for digest in digests {
             self.manifests.lock().unwrap().remove(&key(name, digest));
         }
@@ -305,4 +309,16 @@ async fn a_cache_that_is_down_changes_nothing() {
     b.delete_blob(&name("one"), &digest).await.unwrap();
     assert!(is_unknown(&a, "one", &digest).await);
     assert!(cache.is_empty());
+}
+
+#[tokio::test]
+async fn a_deleted_repository_is_forgotten_by_all() {
+    let Servers { a, b, cache } = servers();
+    let digest = push_blob(&a, "one", b"layer").await;
+    let manifest = push_image(&a, "one", "latest").await;
+    push_blob(&a, "two", b"layer").await;
+    a.delete_repository(&name("one")).await.unwrap();
+    assert!(is_unknown(&b, "one", &digest).await);
+    assert!(!cache.knows_manifest("one", &manifest));
+    assert!(!is_unknown(&b, "two", &digest).await);
 }

@@ -14,6 +14,7 @@ mod referrers;
 mod remembered;
 mod remote;
 mod scrub;
+mod repositories;
 mod support;
 mod tags;
 mod transfer;
