@@ -31,6 +31,7 @@
 //!                                                                    set aside
 //! /wharf/v1/quarantine/links/<time>/<path>                           damaged links, likewise
 //! /wharf/v1/scrub                                                    how far the scrub is
+//! /wharf/v1/readonly                                                 the registry is read-only
 //! ```
 
 use oci::{Algorithm, Digest, RepositoryName, Tag};
@@ -47,6 +48,7 @@ const COLLECTION: &str = "/wharf/v1/collection";
 const SERVERS: &str = "/wharf/v1/servers";
 const QUARANTINE: &str = "/wharf/v1/quarantine";
 const SCRUB: &str = "/wharf/v1/scrub";
+const READ_ONLY: &str = "/wharf/v1/readonly";
 
 /// The directory above everything that is Distribution's.
 const REGISTRY: &str = "/docker/registry/v2";
@@ -90,6 +92,12 @@ pub fn aliases() -> StoragePath {
 #[must_use]
 pub fn transfer() -> StoragePath {
     path(TRANSFER.into())
+}
+
+/// The note that keeps every server on the storage from writing.
+#[must_use]
+pub fn read_only() -> StoragePath {
+    path(READ_ONLY.into())
 }
 
 /// A file that is being copied from another storage.

@@ -121,6 +121,12 @@ pub const REMOTE_READS_AT_ONCE: usize = 16;
 /// gives.
 pub const REMOTE_PAGE_ENTRIES: usize = 1000;
 
+/// The longest reason for read-only mode that is kept, in characters.
+pub const READ_ONLY_REASON_CHARS_MAX: usize = 500;
+
+/// The largest note of read-only mode that is read, in bytes.
+pub const READ_ONLY_NOTE_BYTES_MAX: u64 = 4096;
+
 /// How many things are copied to another storage at once, unless told otherwise.
 pub const TRANSFER_CONCURRENCY: usize = 8;
 

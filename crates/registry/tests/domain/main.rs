@@ -10,6 +10,7 @@ mod faults;
 mod inventory;
 mod manifests;
 mod purge;
+mod read_only;
 mod referrers;
 mod remembered;
 mod remote;
