@@ -61,6 +61,8 @@ pub use sections::{
     storage::{
         Azure, AzureCredentials, DescriptorCache, Driver, Filesystem, GarbageCollection, Gcs, S3,
         Scrub, Storage, UploadPurging, When,
+        Azure, AzureCredentials, Deletion, DescriptorCache, Driver, Filesystem, GarbageCollection,
+        Gcs, S3, Storage, UploadPurging, When,
     },
     tags::Tags,
     validation::{IndexPlatforms, Platform, ReferencePolicy, Validation},

@@ -28,7 +28,7 @@ use crate::options::ServerOptions;
 use crate::rate_limit::{self, RateLimiter};
 use crate::response::{Response, ResponseBody};
 use crate::route::{NoRoute, Route};
-use crate::{authorize, cors, handlers, head, headers, response, trace};
+use crate::{authorize, cors, gate, handlers, head, headers, response, trace};
 
 /// The HTTP API over a registry: everything but the listeners.
 #[derive(Debug)]
@@ -232,10 +232,10 @@ async fn api(
     let route = admitted?;
     if call.parts.method == Method::OPTIONS {
         let mut response = response::empty(StatusCode::OK);
-        response.headers_mut().insert(header::ALLOW, allowed(&call.app.options, route));
+        response.headers_mut().insert(header::ALLOW, gate::allowed(&call.app, route));
         return Ok(response);
     }
-    gate(&call.app.options, route, &call.parts.method)?;
+    gate::pass(&call.app, route, &call.parts.method)?;
     run(call, body).await
 }
 
@@ -253,49 +253,10 @@ async fn admit(call: &Call, no_route: Option<NoRoute>) -> Result<&Route, ApiErro
     Ok(route)
 }
 
-/// The one gate in front of everything that changes something.
-fn gate(options: &ServerOptions, route: &Route, method: &Method) -> Result<(), ApiError> {
-    // Distribution answers its base path whatever the method.
-    if *route == Route::Base {
-        return Ok(());
-    }
-    let refuse =
-        |reason: String| Err(ApiError::method_not_allowed(allowed(options, route), reason));
-    if !route.methods().contains(method) {
-        return refuse(format!("{method} means nothing here"));
-    }
-    if options.read_only && is_write(method) && *route != Route::Token {
-        return refuse(
-            "the registry is read-only: storage.maintenance.readonly.enabled is set".into(),
-        );
-    }
-    if route.deletes_content(method) && !options.delete_enabled {
-        return refuse("deleting is disabled: set storage.delete.enabled to true".into());
-    }
-    Ok(())
-}
-
-/// The methods that would get through the gate, for `Allow`.
-fn allowed(options: &ServerOptions, route: &Route) -> HeaderValue {
-    let names: Vec<_> = route
-        .methods()
-        .iter()
-        .filter(|method| !(options.read_only && is_write(method)))
-        .filter(|method| options.delete_enabled || !route.deletes_content(method))
-        .map(Method::as_str)
-        .collect();
-    headers::value(&names.join(", "))
-}
-
-/// Whether a method changes something.
-fn is_write(method: &Method) -> bool {
-    !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
-}
-
 /// Runs the handler. A panic is the end of its request and of nothing else. A request that changes
 /// something is never cut off between two steps because its client went away.
 async fn run(call: &Arc<Call>, body: RequestBody) -> Result<Response, ApiError> {
-    let finished = if is_write(&call.parts.method) {
+    let finished = if gate::is_write(&call.parts.method) {
         let (for_handler, span) = (Arc::clone(call), call.span.clone());
         let handler = async move { handlers::dispatch(&for_handler, body).await };
         Finishing::new(&call.app.writes, handler.instrument(span)).await

@@ -105,6 +105,13 @@ pub(crate) async fn tags_deleted(call: &Call, name: &RepositoryName, tags: &[Tag
     }
 }
 
+/// A repository was deleted as a whole: one event with its name, as Distribution has it.
+pub(crate) async fn repository_deleted(call: &Call, name: &RepositoryName) {
+    let Some(notifier) = interested(call, Action::Delete) else { return };
+    let target = Target { repository: name.to_string(), ..Target::default() };
+    accept(call, notifier, event(call, Action::Delete, target)).await;
+}
+
 /// Waits until an event is on stable storage. If it can't be had there, the change that it is about
 /// has been made all the same.
 async fn accept(call: &Call, notifier: &Notifier, event: Event) {

@@ -14,6 +14,7 @@ mod catalog;
 mod manifests;
 mod multipart;
 mod referrers;
+mod repository;
 mod tags;
 mod token;
 mod uploads;
@@ -29,6 +30,7 @@ pub(crate) async fn dispatch(call: &Call, body: RequestBody) -> Result<Response,
     match route {
         Route::Base => Ok(base()),
         Route::Token => Box::pin(token::issue(call, body)).await,
+        Route::Repository { name } => Box::pin(repository::delete(call, name)).await,
         Route::Catalog => Box::pin(catalog::list(call)).await,
         Route::Tags { name } => Box::pin(tags::list(call, name)).await,
         Route::Referrers { name, digest, .. } => {

@@ -20,6 +20,7 @@ mod events;
 mod exchange;
 mod finishing;
 mod forwarded;
+mod gate;
 mod handlers;
 mod head;
 mod headers;
@@ -46,9 +47,11 @@ pub use exchange::Peer;
 pub use health::{Check, CheckError, Health, HttpCheck, Schedule};
 pub use listen::{Drained, ListenAddress, ListenError, Listener, serve, serve_debug};
 pub use metrics::{Metrics, StoreHealth};
-pub use options::{HostUrl, NotRedirected, OptionsError, PathPrefix, Secret, ServerOptions};
+pub use options::{
+    Deletion, HostUrl, NotRedirected, OptionsError, PathPrefix, Secret, ServerOptions,
+};
 pub use rate_limit::{RateLimit, RateLimitBy};
-pub use route::{NoRoute, Route};
+pub use route::{Deleted, NoRoute, Route};
 pub use trace::SPAN_TARGET;
 
 /// Entry points for fuzzing: what parses the text of strangers.

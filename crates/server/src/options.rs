@@ -30,8 +30,8 @@ pub struct ServerOptions {
     /// `storage.maintenance.readonly.enabled`: every request that would change something gets a
     /// 405.
     pub read_only: bool,
-    /// `storage.delete.enabled`: otherwise deleting gets a 405.
-    pub delete_enabled: bool,
+    /// `storage.delete`: deleting anything else gets a 405.
+    pub deletion: Deletion,
     /// `catalog.maxentries`: the largest `n` of a catalog request.
     pub catalog_entries_max: usize,
     /// `tags.maxtags`: a larger `n` of a tags request is reduced to this.
@@ -77,6 +77,24 @@ pub struct ServerOptions {
     pub drain_timeout: Duration,
 }
 
+/// What may be deleted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Deletion {
+    /// Tags.
+    pub tags: bool,
+    /// Manifests, with the tags that name them.
+    pub manifests: bool,
+    /// Blobs.
+    pub blobs: bool,
+    /// Whole repositories.
+    pub repositories: bool,
+}
+
+impl Deletion {
+    /// Everything.
+    pub const ALL: Self = Self { tags: true, manifests: true, blobs: true, repositories: true };
+}
+
 /// Clients that can't reach the store, or don't follow redirects.
 #[derive(Debug, Clone, Default)]
 pub struct NotRedirected {
@@ -104,7 +122,7 @@ impl Default for ServerOptions {
             headers: HeaderMap::new(),
             secret: Secret::default(),
             read_only: false,
-            delete_enabled: false,
+            deletion: Deletion::default(),
             catalog_entries_max: 1000,
             tags_max: 1000,
             chunk_min_length_bytes: None,

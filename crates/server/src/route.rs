@@ -24,6 +24,12 @@ pub enum Route {
     Token,
     /// `/v2/_catalog`
     Catalog,
+    /// `/v2/<name>/_wharf/repository`: the repository as a whole. No repository can have a name with
+    /// a component that starts like this, and no reference or upload has two components.
+    Repository {
+        /// The repository.
+        name: RepositoryName,
+    },
     /// `/v2/<name>/tags/list`
     Tags {
         /// The repository.
@@ -110,6 +116,7 @@ impl Route {
         let (name, kind) = head.rsplit_once('/').ok_or(NoRoute::Unknown)?;
         let parse_name = |text: &str| RepositoryName::parse(text).map_err(NoRoute::Name);
         match (kind, last) {
+            ("_wharf", "repository") => Ok(Self::Repository { name: parse_name(name)? }),
             ("tags", "list") => Ok(Self::Tags { name: parse_name(name)? }),
             ("manifests", text) => Ok(Self::Manifest {
                 name: parse_name(name)?,
@@ -146,6 +153,7 @@ impl Route {
             Self::Base => "base",
             Self::Token => "token",
             Self::Catalog => "catalog",
+            Self::Repository { .. } => "repository",
             Self::Tags { .. } => "tags",
             Self::Manifest { .. } => "manifest",
             Self::Blob { .. } => "blob",
@@ -160,7 +168,8 @@ impl Route {
     pub const fn repository(&self) -> Option<&RepositoryName> {
         match self {
             Self::Base | Self::Token | Self::Catalog => None,
-            Self::Tags { name }
+            Self::Repository { name }
+            | Self::Tags { name }
             | Self::Manifest { name, .. }
             | Self::Blob { name, .. }
             | Self::Uploads { name }
@@ -177,6 +186,7 @@ impl Route {
                 &[Method::GET, Method::HEAD]
             }
             Self::Token => &[Method::GET, Method::POST],
+            Self::Repository { .. } => &[Method::DELETE],
             Self::Manifest { .. } => &[Method::DELETE, Method::GET, Method::HEAD, Method::PUT],
             Self::Blob { .. } => &[Method::DELETE, Method::GET, Method::HEAD],
             Self::Uploads { .. } => &[Method::POST],
@@ -201,12 +211,34 @@ impl Route {
         actions.iter().map(|action| Access::repository(name.as_str(), *action)).collect()
     }
 
-    /// Whether the request takes away something that was pushed, which `storage.delete.enabled`
-    /// is about. Cancelling an upload is not.
+    /// What the request takes away of what was pushed, if it does: `storage.delete` is about that.
+    /// Cancelling an upload is not.
     #[must_use]
-    pub fn deletes_content(&self, method: &Method) -> bool {
-        *method == Method::DELETE && matches!(self, Self::Manifest { .. } | Self::Blob { .. })
+    pub fn deletes(&self, method: &Method) -> Option<Deleted> {
+        if *method != Method::DELETE {
+            return None;
+        }
+        match self {
+            Self::Manifest { reference: Ok(Reference::Tag(_)), .. } => Some(Deleted::Tag),
+            Self::Manifest { .. } => Some(Deleted::Manifest),
+            Self::Blob { .. } => Some(Deleted::Blob),
+            Self::Repository { .. } => Some(Deleted::Repository),
+            _ => None,
+        }
     }
+}
+
+/// What a request takes away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deleted {
+    /// A tag.
+    Tag,
+    /// A manifest, and the tags that name it.
+    Manifest,
+    /// A blob.
+    Blob,
+    /// A whole repository.
+    Repository,
 }
 
 /// Decodes a path and removes surplus slashes; `None` when it does not decode to UTF-8.
@@ -259,6 +291,8 @@ mod tests {
             ("/v2/_catalog", "catalog"),
             ("/v2/_catalog/", "catalog"),
             ("/v2/_token", "token"),
+            ("/v2/a/_wharf/repository", "repository a"),
+            ("/v2/a/b/_wharf/repository/", "repository a/b"),
             ("/v2/a/tags/list", "tags a"),
             ("/v2/a/b/c/tags/list", "tags a/b/c"),
             ("/v2/a/manifests/latest", "manifest a latest"),
@@ -284,6 +318,10 @@ mod tests {
             ("/v2/a/blobs/blobs/uploads/x", "blob_upload_chunk a/blobs x"),
             ("/v2/v2/manifests/v2", "manifest v2 v2"),
             ("/v2/a/manifests/list", "manifest a list"),
+            ("/v2/a/manifests/_wharf/repository", "repository a/manifests"),
+            ("/v2/a/blobs/uploads/_wharf/repository", "repository a/blobs/uploads"),
+            ("/v2/a/manifests/_wharf", "manifest a _wharf"),
+            ("/v2/a/_wharf/manifests/repository", "bad name"),
         ] {
             assert_eq!(show(path, ""), expected, "{path}");
         }
@@ -318,6 +356,8 @@ mod tests {
             "/v2/a",
             "/v2/tags/list",
             "/v2/manifests/x",
+            "/v2/_wharf/repository",
+            "/v2/a/_wharf/other",
             "/v2/a/tags/other",
             "/v2/a/tags",
             "/v2/a/uploads/x",
@@ -350,8 +390,13 @@ mod tests {
         assert_eq!(required("/v2/a/manifests/x", Method::PUT), "repository:a:pull,push");
         assert_eq!(required("/v2/a/manifests/x", Method::DELETE), "repository:a:delete");
         let manifest = route("/v2/a/manifests/x");
-        assert!(manifest.deletes_content(&Method::DELETE));
-        assert!(!route("/v2/a/blobs/uploads/x").deletes_content(&Method::DELETE));
+        assert_eq!(manifest.deletes(&Method::DELETE), Some(Deleted::Tag));
+        assert_eq!(manifest.deletes(&Method::PUT), None);
+        assert_eq!(route("/v2/a/blobs/uploads/x").deletes(&Method::DELETE), None);
+        let repository = route("/v2/a/b/_wharf/repository");
+        assert_eq!(repository.deletes(&Method::DELETE), Some(Deleted::Repository));
+        let required = auth::scopes(&repository.required(&Method::DELETE));
+        assert_eq!(required, "repository:a/b:delete");
     }
 
     proptest::proptest! {

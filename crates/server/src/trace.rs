@@ -142,6 +142,7 @@ fn template(route: &Route) -> &'static str {
         Route::Uploads { .. } => "/v2/{name}/blobs/uploads/",
         Route::Upload { .. } => "/v2/{name}/blobs/uploads/{id}",
         Route::Referrers { .. } => "/v2/{name}/referrers/{digest}",
+        Route::Repository { .. } => "/v2/{name}/_wharf/repository",
     }
 }
 

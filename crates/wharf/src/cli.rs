@@ -78,6 +78,11 @@ pub(crate) enum Command {
     /// Reads OCI image layouts and what docker save writes. Everything that holds for a push holds for
     /// it. Exits with 1 if it can't be pushed, with 2 if the arguments make no sense.
     Import(ImportArguments),
+    /// Manage the repositories on the storage, also beside a running server.
+    Repo {
+        #[command(subcommand)]
+        command: RepoCommand,
+    },
     /// Ask the running server whether it is well; for containers.
     ///
     /// Exits with 0 if it is. The server is found by the same configuration as for `serve`.
@@ -172,6 +177,30 @@ pub(crate) enum StorageCommand {
     /// copied, with 1 if something could not be, with 2 if it was not even begun. See
     /// docs/storage-copy.md.
     Copy(CopyArguments),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RepoCommand {
+    /// Delete a repository: its tags, manifests, links to blobs and unfinished uploads.
+    ///
+    /// Repositories below it stay, as do the blobs, until they are collected. Exits with 1 if it
+    /// could not be deleted, or is not there.
+    Delete {
+        /// The repository, such as library/alpine.
+        name: String,
+        #[command(flatten)]
+        config: ConfigArgument,
+        /// Only say what would be deleted.
+        #[arg(short, long)]
+        dry_run: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ConfigArgument {
+    /// The configuration file; found as for `serve` when left out.
+    #[arg(long = "config", value_name = "CONFIG")]
+    pub(crate) file: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -343,6 +372,8 @@ mod tests {
             ("wharf backup prune /backup --keep 3", true),
             ("wharf backup prune /backup --keep 0", false),
             ("wharf backup prune /backup", false),
+            ("wharf repo delete a/b --config config.yml --dry-run", true),
+            ("wharf repo delete", false),
             ("wharf", false),
             ("wharf sevre", false),
             ("wharf serve --port 1", false),

@@ -9,7 +9,9 @@ pub(crate) mod healthcheck;
 pub(crate) mod htpasswd;
 pub(crate) mod images;
 mod job;
+mod on_storage;
 mod progress;
+pub(crate) mod repo;
 pub(crate) mod serve;
 pub(crate) mod storage_copy;
 

@@ -25,7 +25,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use cli::{CertCommand, Cli, Command, ConfigCommand, HtpasswdCommand, StorageCommand};
+use cli::{CertCommand, Cli, Command, ConfigCommand, HtpasswdCommand, RepoCommand, StorageCommand};
 
 /// Receive buffers are freed by other threads than those that allocated them, which glibc's
 /// allocator answers with memory that grows under many pushes and stays afterwards. See "Memory"
@@ -60,6 +60,9 @@ fn main() -> ExitCode {
         Command::Backup { command } => commands::backup::run(&command),
         Command::Export(arguments) => commands::images::run_export(&arguments),
         Command::Import(arguments) => commands::images::run_import(&arguments),
+        Command::Repo { command: RepoCommand::Delete { name, config, dry_run } } => {
+            commands::repo::delete(&name, config.file.as_deref(), dry_run)
+        }
         Command::Healthcheck { url } => commands::healthcheck::run(url.as_deref()),
         Command::GarbageCollect(arguments) => commands::garbage_collect::run(&arguments),
     }

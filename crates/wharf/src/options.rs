@@ -6,7 +6,9 @@ use anyhow::Context as _;
 use config::{Config, DescriptorCache};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use registry::{IndexPlatforms, MissingReferences, RedirectRule, Redirects, UrlRules, Validation};
-use server::{HostUrl, NotRedirected, PathPrefix, RateLimit, RateLimitBy, Secret, ServerOptions};
+use server::{
+    Deletion, HostUrl, NotRedirected, PathPrefix, RateLimit, RateLimitBy, Secret, ServerOptions,
+};
 
 /// How the domain behaves.
 pub(crate) fn registry(config: &Config) -> registry::Options {
@@ -95,7 +97,7 @@ pub(crate) fn server(config: &Config) -> anyhow::Result<ServerOptions> {
             None => Secret::new(random_key()),
         },
         read_only: config.storage.read_only,
-        delete_enabled: config.storage.delete_enabled,
+        deletion: deletion(config.storage.deletion),
         catalog_entries_max: count(config.catalog.max_entries),
         tags_max: count(config.tags.max_tags),
         chunk_min_length_bytes: http.chunk_min_length_bytes,
@@ -117,6 +119,11 @@ pub(crate) fn server(config: &Config) -> anyhow::Result<ServerOptions> {
         },
         drain_timeout: http.drain_timeout,
     })
+}
+
+fn deletion(deletion: config::Deletion) -> Deletion {
+    let config::Deletion { tags, manifests, blobs, repositories } = deletion;
+    Deletion { tags, manifests, blobs, repositories }
 }
 
 /// An allowance of no request at all is no limit.

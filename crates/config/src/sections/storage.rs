@@ -1,6 +1,7 @@
 //! `storage`: the driver and what goes on around it.
 
 pub mod azure;
+pub mod deletion;
 pub mod filesystem;
 pub mod gc;
 pub mod gcs;
@@ -19,6 +20,7 @@ use crate::{
 };
 
 pub use azure::{Azure, AzureCredentials};
+pub use deletion::Deletion;
 pub use filesystem::Filesystem;
 pub use gc::{GarbageCollection, When};
 pub use gcs::Gcs;
@@ -39,7 +41,7 @@ pub(crate) static SECTION: Section = Section::new(&[
     schema::optional("oss", &removed::OSS, "Aliyun OSS; removed in Distribution 3."),
     schema::section("maintenance", &MAINTENANCE, "Housekeeping."),
     schema::section("cache", &CACHE, "The cache of blob descriptors."),
-    schema::section("delete", &DELETE, "Deletion of manifests, tags and blobs through the API."),
+    schema::section("delete", &deletion::SECTION, "Deletion of content through the API."),
     schema::section("redirect", &REDIRECT, "Redirects of blob downloads to the driver's store."),
     schema::section("tag", &TAG, "Lookup of the tags of a digest."),
 ])
@@ -89,13 +91,6 @@ static CACHE: Section = Section::new(&[
         .default("10000"),
 ]);
 
-static DELETE: Section = Section::new(&[schema::boolean(
-    "enabled",
-    "Whether deletes are allowed; otherwise they answer 405.",
-)
-.default("false")])
-.bare(Bare::Enabled);
-
 static REDIRECT: Section = Section::new(&[
     schema::boolean("disable", "Serves the bytes instead of redirecting to the store.")
         .default("false"),
@@ -138,8 +133,8 @@ pub struct Storage {
     pub descriptor_cache: Option<DescriptorCache>,
     /// `cache.blobdescriptorsize`: entries of the in-memory cache; 0 is unlimited.
     pub descriptor_cache_size: u64,
-    /// `delete.enabled`.
-    pub delete_enabled: bool,
+    /// `delete`.
+    pub deletion: Deletion,
     /// `redirect.disable`.
     pub redirect_disabled: bool,
     /// `redirect.except.networks`.
@@ -243,7 +238,7 @@ pub(crate) fn read(storage: Reader<'_>) -> Storage {
             _ => None,
         },
         descriptor_cache_size: cache.count("blobdescriptorsize"),
-        delete_enabled: storage.section("delete").boolean("enabled"),
+        deletion: deletion::read(storage.section("delete")),
         redirect_disabled: redirect.boolean("disable"),
         redirect_except_networks: networks.iter().filter_map(|n| check::parse_network(n)).collect(),
         redirect_except_user_agents: agents.iter().filter_map(|a| check::compile(a).ok()).collect(),

@@ -68,7 +68,7 @@ fn image_2_loads_without_a_word() {
     let nosniff = ("X-Content-Type-Options".to_owned(), vec!["nosniff".to_owned()]);
     assert_eq!(config.http.headers, [nosniff]);
     assert_eq!(config.http.debug, None);
-    assert!(!config.storage.delete_enabled);
+    assert!(!config.storage.deletion.manifests);
     assert_eq!(config.storage.descriptor_cache, Some(DescriptorCache::InMemory));
     let Driver::Filesystem(filesystem) = &config.storage.driver else { panic!() };
     assert_eq!(filesystem.root_directory.to_str(), Some("/var/lib/registry"));
@@ -84,7 +84,7 @@ fn image_3_loads_without_a_word() {
     let Loaded { config, warnings, notes } = loaded(IMAGE_3);
     assert_eq!((warnings, notes), (vec![], vec![]));
     assert_eq!(config.unsupported(), vec![]);
-    assert!(config.storage.delete_enabled);
+    assert!(config.storage.deletion.manifests);
     assert_eq!(config.storage.tag_concurrency_limit, 5);
     assert_eq!(config.log.level, LogLevel::Debug);
     assert_eq!(config.http.debug, Some(Listen::Tcp { host: None, port: 5001 }));
@@ -96,7 +96,7 @@ fn zero_config_is_fit_for_use() {
     let config = Config::zero_config();
     assert_eq!(config.unsupported(), vec![]);
     assert_eq!(config.http.listen, Listen::Tcp { host: None, port: 5000 });
-    assert!(config.storage.delete_enabled);
+    assert!(config.storage.deletion.manifests);
     assert_eq!(config.storage.descriptor_cache, Some(DescriptorCache::InMemory));
     let Driver::Filesystem(filesystem) = &config.storage.driver else { panic!() };
     assert_eq!(filesystem.root_directory.to_str(), Some("./wharf-data"));

@@ -61,7 +61,7 @@ fn replacing_the_section_switches_the_driver() {
     assert_eq!((s3.bucket.as_str(), s3.region.as_str()), ("b", "r"));
     assert_eq!(s3.secret_key.unwrap().reveal(), "0123");
     // All of the file's section is gone.
-    assert!(!config.storage.delete_enabled);
+    assert!(!config.storage.deletion.manifests);
     assert_eq!(config.storage.descriptor_cache, None);
 }
 
@@ -84,7 +84,7 @@ fn the_same_driver_is_filled_in() {
     let config = clean(FILESYSTEM, &[("REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY", "/other")]);
     let Driver::Filesystem(filesystem) = config.storage.driver else { panic!() };
     assert_eq!(filesystem.root_directory.to_str(), Some("/other"));
-    assert!(config.storage.delete_enabled);
+    assert!(config.storage.deletion.manifests);
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn nested_maps_that_panic_or_vanish_in_distribution() {
         let storage = config.storage;
         assert!(storage.read_only && storage.upload_purging.dry_run && storage.redirect_disabled);
         assert_eq!(storage.upload_purging.age, Duration::from_secs(7200));
-        assert!(!storage.delete_enabled);
+        assert!(!storage.deletion.manifests);
         assert_eq!(storage.tag_concurrency_limit, 7);
     }
     let whole = [("REGISTRY_STORAGE_MAINTENANCE_READONLY", r#"{"enabled":true}"#)];

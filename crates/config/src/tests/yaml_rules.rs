@@ -361,11 +361,30 @@ fn what_panics_in_distribution_works() {
     let config = clean(&with("  maintenance: {uploadpurging: false, readonly: true}"), &[]);
     assert!(!config.storage.upload_purging.enabled && config.storage.read_only);
     for delete in ["{enabled: 'true'}", "{enabled: yes}", "true"] {
-        assert!(clean(&with(&format!("  delete: {delete}")), &[]).storage.delete_enabled);
+        assert!(clean(&with(&format!("  delete: {delete}")), &[]).storage.deletion.manifests);
     }
     assert!(!clean(&with("  redirect: {}"), &[]).storage.redirect_disabled);
     assert!(!clean(&with("  redirect:"), &[]).storage.redirect_disabled);
     assert!(clean(&with("  maintenance: {readonly: {enabled: true}}"), &[]).storage.read_only);
+}
+
+#[test]
+fn what_may_be_deleted_follows_enabled_unless_it_is_said() {
+    let deletion = |text: &str| clean(&with(text), &[]).storage.deletion;
+    for (text, expected) in [
+        ("", [false; 4]),
+        ("  delete: true", [true, true, true, false]),
+        ("  delete: {enabled: true, blobs: false}", [true, true, false, false]),
+        ("  delete: {tags: true}", [true, false, false, false]),
+        ("  delete: {manifests: yes, repositories: yes}", [false, true, false, true]),
+        ("  delete: {enabled: true, tags:, repositories: true}", [true; 4]),
+    ] {
+        let Deletion { tags, manifests, blobs, repositories } = deletion(text);
+        assert_eq!([tags, manifests, blobs, repositories], expected, "{text}");
+    }
+    let text = with("  delete: true");
+    let config = clean(&text, &[("REGISTRY_STORAGE_DELETE_TAGS", "false")]);
+    assert!(!config.storage.deletion.tags && config.storage.deletion.manifests);
 }
 
 #[test]

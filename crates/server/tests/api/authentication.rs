@@ -53,6 +53,7 @@ async fn each_request_asks_for_the_rights_it_needs() {
         (Method::HEAD, "/v2/a/b/manifests/t", pull),
         (Method::PUT, "/v2/a/b/manifests/t", push),
         (Method::DELETE, "/v2/a/b/manifests/t", delete),
+        (Method::DELETE, "/v2/a/b/_wharf/repository", delete),
         (Method::GET, "/v2/a/b/tags/list", pull),
         (Method::GET, &format!("/v2/a/b/referrers/{digest}"), pull),
         (Method::GET, &format!("/v2/a/b/blobs/{digest}"), pull),

@@ -212,6 +212,7 @@ async fn deletions_are_reported_with_the_tags_that_go_with_a_manifest() {
     let blob = sha256(b"layer");
     assert_eq!(server.delete(&format!("/v2/r/blobs/{blob}")).await.status, 202);
     assert_eq!(server.delete("/v2/r/manifests/v1").await.status, 404);
+    assert_eq!(server.delete("/v2/r/_wharf/repository").await.status, 202);
     let events = reporting.finish().await;
     let tag = |tag: &str| json!({ "mediaType": "", "digest": "", "size": 0, "repository": "r", "tag": tag });
     let content = |digest: &oci::Digest| json!({ "mediaType": "", "digest": digest.to_string(), "size": 0, "repository": "r" });
@@ -220,6 +221,7 @@ async fn deletions_are_reported_with_the_tags_that_go_with_a_manifest() {
         ("delete", content(&digest)),
         ("delete", tag("v2")),
         ("delete", content(&blob)),
+        ("delete", json!({ "mediaType": "", "digest": "", "size": 0, "repository": "r" })),
     ];
     assert_eq!(targets(&events), expected);
 }

@@ -2,6 +2,8 @@
 
 use http::Method;
 
+use server::Deletion;
+
 use crate::support::{OCI_MANIFEST, Reply, TestServer, sha256};
 
 #[track_caller]
@@ -40,7 +42,7 @@ async fn read_only_refuses_every_write() {
 
 #[tokio::test]
 async fn deleting_must_be_enabled() {
-    let server = TestServer::builder().options(|o| o.delete_enabled = false).start().await;
+    let server = TestServer::builder().options(|o| o.deletion = Deletion::default()).start().await;
     let (_, digest) = server.push_image("a", "latest", "layer").await;
     let setting = "storage.delete.enabled";
     let manifests = "GET, HEAD, PUT";
@@ -64,6 +66,7 @@ async fn methods_that_mean_nothing() {
     let referrers = format!("/v2/a/referrers/{digest}");
     for (method, target, allow) in [
         (Method::POST, "/v2/_catalog", "GET, HEAD"),
+        (Method::GET, "/v2/a/_wharf/repository", "DELETE"),
         (Method::DELETE, "/v2/a/tags/list", "GET, HEAD"),
         (Method::PUT, referrers.as_str(), "GET, HEAD"),
         (Method::POST, "/v2/a/manifests/t", "DELETE, GET, HEAD, PUT"),
@@ -75,5 +78,44 @@ async fn methods_that_mean_nothing() {
         let reply = server.request(method.clone(), target).send().await;
         reply.assert_error(405, "UNSUPPORTED");
         assert_eq!(reply.header("allow"), allow, "{method} {target}");
+    }
+}
+
+#[tokio::test]
+async fn each_kind_of_deletion_has_its_switch() {
+    let kinds = ["tags", "manifests", "blobs", "repositories"];
+    for allowed in kinds {
+        let server = TestServer::builder()
+            .options(|o| {
+                o.deletion = Deletion {
+                    tags: allowed == "tags",
+                    manifests: allowed == "manifests",
+                    blobs: allowed == "blobs",
+                    repositories: allowed == "repositories",
+                }
+            })
+            .start()
+            .await;
+        let (_, digest) = server.push_image("a", "latest", "layer").await;
+        let blob = sha256(b"layer");
+        for kind in kinds {
+            let target = match kind {
+                "tags" => "/v2/a/manifests/latest".to_owned(),
+                "manifests" => format!("/v2/a/manifests/{digest}"),
+                "blobs" => format!("/v2/a/blobs/{blob}"),
+                _ => "/v2/a/_wharf/repository".to_owned(),
+            };
+            let request = server.request(Method::OPTIONS, &target).send().await;
+            let offered = request.header("allow").split(", ").any(|method| method == "DELETE");
+            assert_eq!(offered, kind == allowed, "{kind} where {allowed}");
+            let reply = server.delete(&target).await;
+            if kind == allowed {
+                assert_eq!(reply.status, 202, "{reply:?}");
+            } else {
+                reply.assert_error(405, "UNSUPPORTED");
+                let detail = reply.json()["errors"][0]["detail"].to_string();
+                assert!(detail.contains(&format!("storage.delete.{kind}")), "{detail}");
+            }
+        }
     }
 }

@@ -22,6 +22,7 @@ mod logs;
 mod manifests;
 mod redirects;
 mod referrers;
+mod repositories;
 mod support;
 mod tags;
 mod tls;

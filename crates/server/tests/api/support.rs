@@ -11,7 +11,7 @@ use hyper_util::rt::TokioIo;
 use oci::{Algorithm, Digest};
 use registry::Registry;
 use serde_json::{Value, json};
-use server::{AccessLog, App, Drained, ListenAddress, Listener, ServerOptions};
+use server::{AccessLog, App, Deletion, Drained, ListenAddress, Listener, ServerOptions};
 use storage::Driver;
 use storage::memory::Memory;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -99,7 +99,7 @@ pub(crate) struct TestServer {
 
 impl TestServer {
     pub(crate) fn builder() -> Builder {
-        let options = ServerOptions { delete_enabled: true, ..ServerOptions::default() };
+        let options = ServerOptions { deletion: Deletion::ALL, ..ServerOptions::default() };
         let registry = registry::Options::default();
         let driver = Arc::new(Memory::new());
         Builder {
