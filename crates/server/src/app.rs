@@ -26,6 +26,7 @@ use crate::health::Health;
 use crate::metrics::Metrics;
 use crate::options::ServerOptions;
 use crate::rate_limit::{self, RateLimiter};
+use crate::read_only::ReadOnly;
 use crate::response::{Response, ResponseBody};
 use crate::route::{NoRoute, Route};
 use crate::{authorize, cors, gate, handlers, head, headers, response, trace};
@@ -44,6 +45,8 @@ pub struct App {
     pub(crate) rate_limiter: Option<RateLimiter>,
     /// Who tells others what happens here; none when nobody wants to know.
     pub(crate) notifier: Option<Arc<Notifier>>,
+    /// Whether the registry can be written to just now.
+    pub(crate) read_only: Arc<ReadOnly>,
     /// Requests that change something. They are finished even when their client goes away.
     pub(crate) writes: TaskTracker,
     draining: AtomicBool,
@@ -54,8 +57,9 @@ impl App {
     #[must_use]
     pub fn new(registry: Arc<Registry>, options: ServerOptions) -> Self {
         Self {
-            registry,
             rate_limiter: options.rate_limit.map(RateLimiter::new),
+            read_only: Arc::new(ReadOnly::new(options.read_only)),
+            registry,
             options,
             health: Arc::default(),
             access_log: None,
@@ -78,6 +82,7 @@ impl App {
     #[must_use]
     pub fn with_metrics(mut self, mut metrics: Metrics) -> Self {
         metrics.watch(&self.registry, &self.health);
+        metrics.watch_maintenance(&self.read_only);
         self.metrics = Some(metrics);
         self
     }
@@ -106,6 +111,18 @@ impl App {
     #[must_use]
     pub fn health(&self) -> &Arc<Health> {
         &self.health
+    }
+
+    /// Whether the registry can be written to just now.
+    #[must_use]
+    pub fn read_only(&self) -> &Arc<ReadOnly> {
+        &self.read_only
+    }
+
+    /// Looks whether the storage was switched to read-only or back. To be called every few seconds,
+    /// and once before the first request.
+    pub async fn look_after_storage(&self) {
+        self.read_only.look(&self.registry).await;
     }
 
     /// The registry behind the API.

@@ -19,9 +19,11 @@ pub(crate) fn pass(app: &App, route: &Route, method: &Method) -> Result<(), ApiE
     if !route.methods().contains(method) {
         return refuse(format!("{method} means nothing here"));
     }
-    if app.options.read_only && is_write(method) && *route != Route::Token {
-        let reason = "the registry is read-only: storage.maintenance.readonly.enabled is set";
-        return refuse(reason.into());
+    if is_write(method)
+        && *route != Route::Token
+        && let Some(reason) = app.read_only.reason()
+    {
+        return refuse(reason);
     }
     if let Some(deleted) = route.deletes(method)
         && !may_delete(&app.options.deletion, deleted)
@@ -34,7 +36,7 @@ pub(crate) fn pass(app: &App, route: &Route, method: &Method) -> Result<(), ApiE
 /// The methods that would get through, for `Allow`.
 pub(crate) fn allowed(app: &App, route: &Route) -> HeaderValue {
     let may_delete = |deleted| may_delete(&app.options.deletion, deleted);
-    let is_read_only = app.options.read_only;
+    let is_read_only = app.read_only.is_on();
     let names: Vec<_> = route
         .methods()
         .iter()

@@ -34,6 +34,7 @@ mod pagination;
 mod query;
 mod range;
 mod rate_limit;
+mod read_only;
 mod request_log;
 mod response;
 mod route;
@@ -51,6 +52,7 @@ pub use options::{
     Deletion, HostUrl, NotRedirected, OptionsError, PathPrefix, Secret, ServerOptions,
 };
 pub use rate_limit::{RateLimit, RateLimitBy};
+pub use read_only::ReadOnly;
 pub use route::{Deleted, NoRoute, Route};
 pub use trace::SPAN_TARGET;
 

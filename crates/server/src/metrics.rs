@@ -16,11 +16,13 @@ use ::registry::ScrubStatus;
 
 use crate::exchange::Record;
 use crate::health::Health;
+use crate::read_only::ReadOnly;
 
 mod classic;
 mod collections;
 mod format;
 mod http;
+mod maintenance;
 mod process;
 mod scraped;
 mod storage;
@@ -142,6 +144,11 @@ impl Metrics {
         self.registry.register_collector(Box::new(scraped::ManifestCache::new(registry)));
         self.registry.register_collector(Box::new(collections::Collections::new(registry)));
         self.registry.register_collector(Box::new(scraped::Healthy::new(health)));
+    }
+
+    /// Shows whether the registry can be written to.
+    pub(crate) fn watch_maintenance(&mut self, read_only: &Arc<ReadOnly>) {
+        self.registry.register_collector(Box::new(maintenance::Maintenance::new(read_only)));
     }
 
     /// Everything, as text.

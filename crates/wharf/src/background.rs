@@ -2,13 +2,14 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use auth::Authenticator;
 use config::{Config, Health, Secret};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::json;
-use server::{Check, DebugOptions, HttpCheck, Listener, Schedule, serve_debug};
+use server::{App, Check, DebugOptions, HttpCheck, Listener, Schedule, serve_debug};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
@@ -30,9 +31,13 @@ pub(crate) async fn start(
     stop: &CancellationToken,
 ) -> anyhow::Result<Vec<JoinHandle<()>>> {
     let mut tasks = health_checks(&config.health, parts)?;
+    // Before the first request, unless the storage keeps one waiting.
+    let looking = parts.app.look_after_storage();
+    let _ = tokio::time::timeout(STORAGE_LOOK_INTERVAL, looking).await;
+    tasks.push(Box::pin(look_after_storage(Arc::clone(&parts.app))));
     let purging = config.storage.upload_purging.clone();
     if purging.enabled && !config.storage.read_only {
-        tasks.push(Box::pin(purging::run(Arc::clone(parts.app.registry()), purging)));
+        tasks.push(Box::pin(purging::run(Arc::clone(&parts.app), purging)));
     }
     if config.storage.gc.enabled && !config.storage.read_only {
         tasks.push(Box::pin(collecting::run(Arc::clone(parts.app.registry()), config.clone())));
@@ -64,6 +69,17 @@ pub(crate) async fn start(
     }
     running.extend(debug_server(config, parts, stop).await?);
     Ok(running)
+}
+
+/// How often it is looked whether the storage was switched to read-only: that it is
+/// noticed within five seconds is promised.
+const STORAGE_LOOK_INTERVAL: Duration = Duration::from_secs(3);
+
+async fn look_after_storage(app: Arc<App>) {
+    loop {
+        tokio::time::sleep(STORAGE_LOOK_INTERVAL).await;
+        app.look_after_storage().await;
+    }
 }
 
 /// SIGHUP has certificates read anew at once; other files are looked at as they are used.

@@ -83,6 +83,14 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: RepoCommand,
     },
+    /// Keep every server on the storage from writing, for as long as it is wanted.
+    ///
+    /// Running servers notice within five seconds. Pulls go on; what would change something gets
+    /// 405 with the reason. See docs/deleting.md.
+    Readonly {
+        #[command(subcommand)]
+        command: ReadonlyCommand,
+    },
     /// Ask the running server whether it is well; for containers.
     ///
     /// Exits with 0 if it is. The server is found by the same configuration as for `serve`.
@@ -193,6 +201,28 @@ pub(crate) enum RepoCommand {
         /// Only say what would be deleted.
         #[arg(short, long)]
         dry_run: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ReadonlyCommand {
+    /// Switch to read-only mode.
+    On {
+        /// What clients that want to write are told.
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        reason: String,
+        #[command(flatten)]
+        config: ConfigArgument,
+    },
+    /// End read-only mode.
+    Off {
+        #[command(flatten)]
+        config: ConfigArgument,
+    },
+    /// Say which it is.
+    Status {
+        #[command(flatten)]
+        config: ConfigArgument,
     },
 }
 
@@ -374,6 +404,9 @@ mod tests {
             ("wharf backup prune /backup", false),
             ("wharf repo delete a/b --config config.yml --dry-run", true),
             ("wharf repo delete", false),
+            ("wharf readonly on --reason backup --config config.yml", true),
+            ("wharf readonly off", true),
+            ("wharf readonly", false),
             ("wharf", false),
             ("wharf sevre", false),
             ("wharf serve --port 1", false),

@@ -11,6 +11,7 @@ pub(crate) mod images;
 mod job;
 mod on_storage;
 mod progress;
+pub(crate) mod readonly;
 pub(crate) mod repo;
 pub(crate) mod serve;
 pub(crate) mod storage_copy;

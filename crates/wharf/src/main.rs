@@ -25,7 +25,10 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use cli::{CertCommand, Cli, Command, ConfigCommand, HtpasswdCommand, RepoCommand, StorageCommand};
+use cli::{
+    CertCommand, Cli, Command, ConfigCommand, HtpasswdCommand, ReadonlyCommand, RepoCommand,
+    StorageCommand,
+};
 
 /// Receive buffers are freed by other threads than those that allocated them, which glibc's
 /// allocator answers with memory that grows under many pushes and stays afterwards. See "Memory"
@@ -63,6 +66,15 @@ fn main() -> ExitCode {
         Command::Repo { command: RepoCommand::Delete { name, config, dry_run } } => {
             commands::repo::delete(&name, config.file.as_deref(), dry_run)
         }
+        Command::Readonly { command } => match command {
+            ReadonlyCommand::On { reason, config } => {
+                commands::readonly::on(&reason, config.file.as_deref())
+            }
+            ReadonlyCommand::Off { config } => commands::readonly::off(config.file.as_deref()),
+            ReadonlyCommand::Status { config } => {
+                commands::readonly::status(config.file.as_deref())
+            }
+        },
         Command::Healthcheck { url } => commands::healthcheck::run(url.as_deref()),
         Command::GarbageCollect(arguments) => commands::garbage_collect::run(&arguments),
     }

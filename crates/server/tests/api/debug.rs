@@ -70,6 +70,7 @@ async fn health_and_metrics() {
         "registry_storage_cache_errors_total 0",
         "registry_storage_cache_total{type=\"Hit\"} 1",
         "wharf_healthy 1",
+        "wharf_read_only 0",
         "wharf_rate_limited_requests_total 0",
         concat!("wharf_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),
     ] {

@@ -19,6 +19,7 @@ mod health;
 mod limits;
 mod locations;
 mod logs;
+mod maintenance;
 mod manifests;
 mod redirects;
 mod referrers;

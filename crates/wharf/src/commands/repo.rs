@@ -26,6 +26,9 @@ pub(crate) fn delete(name: &str, config: Option<&Path>, dry_run: bool) -> ExitCo
         return on_storage::run(config, For::Reading, look);
     }
     let delete = async |registry: Registry| {
+        if registry.read_only_note().await?.is_some() {
+            anyhow::bail!("the registry is read-only; `wharf readonly status` says why");
+        }
         let deleted = registry.delete_repository(&name).await;
         let said = deleted.map(|deleted| said(&name, "deleted", &deleted));
         said.with_context(|| format!("{name} could not be deleted; start it again to go on"))
