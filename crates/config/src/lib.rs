@@ -63,6 +63,8 @@ pub use sections::{
         Scrub, Storage, UploadPurging, When,
         Azure, AzureCredentials, Deletion, DescriptorCache, Driver, Filesystem, GarbageCollection,
         Gcs, S3, Storage, UploadPurging, When,
+        Azure, AzureCredentials, Deletion, DescriptorCache, Driver, Filesystem, FreeSpace,
+        GarbageCollection, Gcs, S3, Storage, UploadPurging, When,
     },
     tags::Tags,
     validation::{IndexPlatforms, Platform, ReferencePolicy, Validation},

@@ -129,6 +129,9 @@ pub enum BodyError {
     /// Nothing came for too long, or next to nothing.
     #[error("too little was received for {0} seconds")]
     Idle(u64),
+    /// It is not taken to its end; why, for a person.
+    #[error("{0}")]
+    Refused(String),
     /// More came than is allowed.
     #[error("it has more than {limit_bytes} bytes")]
     TooLarge {

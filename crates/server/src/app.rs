@@ -22,6 +22,7 @@ use crate::body::RequestBody;
 use crate::error::{ApiError, LoggedError};
 use crate::exchange::{Call, Peer, Record};
 use crate::finishing::Finishing;
+use crate::free_space::FreeSpaceGuard;
 use crate::health::Health;
 use crate::metrics::Metrics;
 use crate::options::ServerOptions;
@@ -47,6 +48,8 @@ pub struct App {
     pub(crate) notifier: Option<Arc<Notifier>>,
     /// Whether the registry can be written to just now.
     pub(crate) read_only: Arc<ReadOnly>,
+    /// Who refuses pushes before the volume is full.
+    pub(crate) free_space: Arc<FreeSpaceGuard>,
     /// Requests that change something. They are finished even when their client goes away.
     pub(crate) writes: TaskTracker,
     draining: AtomicBool,
@@ -56,9 +59,11 @@ impl App {
     /// An API without access log and metrics.
     #[must_use]
     pub fn new(registry: Arc<Registry>, options: ServerOptions) -> Self {
+        let driver = Arc::clone(registry.driver());
         Self {
             rate_limiter: options.rate_limit.map(RateLimiter::new),
             read_only: Arc::new(ReadOnly::new(options.read_only)),
+            free_space: Arc::new(FreeSpaceGuard::new(driver, options.free_space_min)),
             registry,
             options,
             health: Arc::default(),
@@ -82,7 +87,7 @@ impl App {
     #[must_use]
     pub fn with_metrics(mut self, mut metrics: Metrics) -> Self {
         metrics.watch(&self.registry, &self.health);
-        metrics.watch_maintenance(&self.read_only);
+        metrics.watch_maintenance(&self.read_only, &self.free_space);
         self.metrics = Some(metrics);
         self
     }
@@ -119,10 +124,11 @@ impl App {
         &self.read_only
     }
 
-    /// Looks whether the storage was switched to read-only or back. To be called every few seconds,
-    /// and once before the first request.
+    /// Looks whether the storage was switched to read-only or back, and how much of it is free. To
+    /// be called every few seconds, and once before the first request.
     pub async fn look_after_storage(&self) {
         self.read_only.look(&self.registry).await;
+        self.free_space.look().await;
     }
 
     /// The registry behind the API.
@@ -253,6 +259,7 @@ async fn api(
         return Ok(response);
     }
     gate::pass(&call.app, route, &call.parts.method)?;
+    call.app.free_space.admit(route, &call.parts.method, &body).await?;
     run(call, body).await
 }
 

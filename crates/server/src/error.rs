@@ -10,6 +10,7 @@ use registry::{BodyError, Error, ReferenceFault};
 use serde_json::{Value, json};
 use storage::StorageError;
 
+use crate::free_space;
 use crate::headers;
 use crate::limits::ERROR_DETAIL_CHARS_MAX;
 use crate::response::{Response, ResponseBody};
@@ -260,6 +261,7 @@ pub(crate) fn from_body(error: &BodyError, code: ErrorCode) -> ApiError {
         BodyError::Disconnected(_) => client_closed_request(),
         BodyError::Idle(_) => StatusCode::REQUEST_TIMEOUT,
         BodyError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+        BodyError::Refused(reason) => return free_space::insufficient(reason.clone()),
         _ => StatusCode::BAD_REQUEST,
     };
     ApiError::new(status, code).detail(error.to_string())
@@ -326,6 +328,7 @@ mod tests {
             (Error::Corrupt { digest, actual: digest }, 500, "UNKNOWN"),
             (Error::Body(BodyError::Idle(5)), 408, "BLOB_UPLOAD_INVALID"),
             (Error::Body(BodyError::Disconnected("x".into())), 499, "BLOB_UPLOAD_INVALID"),
+            (Error::Body(BodyError::Refused("full".into())), 507, "UNAVAILABLE"),
             (Error::Body(BodyError::TooLarge { limit_bytes: 1 }), 413, "BLOB_UPLOAD_INVALID"),
             (StorageError::NotFound { path: path.clone() }.into(), 500, "UNKNOWN"),
             (StorageError::NoSpace { path: path.clone() }.into(), 507, "UNAVAILABLE"),

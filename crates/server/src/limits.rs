@@ -200,3 +200,14 @@ pub const REST_BYTES_MAX: u64 = 256 << 10;
 
 /// How long an early answer waits for that. A client that sends at all has sent it by then.
 pub const REST_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// For how long it is believed how much of the storage is free.
+pub const FREE_SPACE_KEPT: Duration = Duration::from_secs(1);
+
+/// One part in so many of a volume stays free unless it is configured: room for the links of what
+/// has come already, for events and logs.
+pub const FREE_SPACE_DEFAULT_DIVISOR: u64 = 200;
+
+/// But not more than this of a large one, in bytes: about what a fast network brings in the
+/// seconds that an upload under way may go on.
+pub const FREE_SPACE_DEFAULT_BYTES_MAX: u64 = 1 << 30;

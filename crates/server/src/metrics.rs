@@ -15,6 +15,7 @@ use prometheus_client::registry::Registry;
 use ::registry::ScrubStatus;
 
 use crate::exchange::Record;
+use crate::free_space::FreeSpaceGuard;
 use crate::health::Health;
 use crate::read_only::ReadOnly;
 
@@ -146,9 +147,14 @@ impl Metrics {
         self.registry.register_collector(Box::new(scraped::Healthy::new(health)));
     }
 
-    /// Shows whether the registry can be written to.
-    pub(crate) fn watch_maintenance(&mut self, read_only: &Arc<ReadOnly>) {
-        self.registry.register_collector(Box::new(maintenance::Maintenance::new(read_only)));
+    /// Shows whether the registry can be written to, and how much room there is.
+    pub(crate) fn watch_maintenance(
+        &mut self,
+        read_only: &Arc<ReadOnly>,
+        free_space: &Arc<FreeSpaceGuard>,
+    ) {
+        let collector = maintenance::Maintenance::new(read_only, free_space);
+        self.registry.register_collector(Box::new(collector));
     }
 
     /// Everything, as text.

@@ -9,6 +9,7 @@ use http::HeaderMap;
 use ipnet::IpNet;
 use regex::Regex;
 
+use crate::free_space::FreeSpaceMin;
 use crate::limits;
 use crate::rate_limit::RateLimit;
 
@@ -32,6 +33,8 @@ pub struct ServerOptions {
     pub read_only: bool,
     /// `storage.delete`: deleting anything else gets a 405.
     pub deletion: Deletion,
+    /// `storage.maintenance.freespace.min`: pushes get a 507 once less than this is free.
+    pub free_space_min: FreeSpaceMin,
     /// `catalog.maxentries`: the largest `n` of a catalog request.
     pub catalog_entries_max: usize,
     /// `tags.maxtags`: a larger `n` of a tags request is reduced to this.
@@ -123,6 +126,7 @@ impl Default for ServerOptions {
             secret: Secret::default(),
             read_only: false,
             deletion: Deletion::default(),
+            free_space_min: FreeSpaceMin::default(),
             catalog_entries_max: 1000,
             tags_max: 1000,
             chunk_min_length_bytes: None,

@@ -71,8 +71,8 @@ pub(crate) async fn start(
     Ok(running)
 }
 
-/// How often it is looked whether the storage was switched to read-only: that it is
-/// noticed within five seconds is promised.
+/// How often it is looked whether the storage was switched to read-only, and how much of it is free:
+/// that it is noticed within five seconds is promised.
 const STORAGE_LOOK_INTERVAL: Duration = Duration::from_secs(3);
 
 async fn look_after_storage(app: Arc<App>) {

@@ -7,7 +7,8 @@ use config::{Config, DescriptorCache};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use registry::{IndexPlatforms, MissingReferences, RedirectRule, Redirects, UrlRules, Validation};
 use server::{
-    Deletion, HostUrl, NotRedirected, PathPrefix, RateLimit, RateLimitBy, Secret, ServerOptions,
+    Deletion, FreeSpaceMin, HostUrl, NotRedirected, PathPrefix, RateLimit, RateLimitBy, Secret,
+    ServerOptions,
 };
 
 /// How the domain behaves.
@@ -98,6 +99,7 @@ pub(crate) fn server(config: &Config) -> anyhow::Result<ServerOptions> {
         },
         read_only: config.storage.read_only,
         deletion: deletion(config.storage.deletion),
+        free_space_min: free_space_min(config.storage.free_space),
         catalog_entries_max: count(config.catalog.max_entries),
         tags_max: count(config.tags.max_tags),
         chunk_min_length_bytes: http.chunk_min_length_bytes,
@@ -124,6 +126,14 @@ pub(crate) fn server(config: &Config) -> anyhow::Result<ServerOptions> {
 fn deletion(deletion: config::Deletion) -> Deletion {
     let config::Deletion { tags, manifests, blobs, repositories } = deletion;
     Deletion { tags, manifests, blobs, repositories }
+}
+
+const fn free_space_min(min: config::FreeSpace) -> FreeSpaceMin {
+    match min {
+        config::FreeSpace::Default => FreeSpaceMin::Default,
+        config::FreeSpace::Bytes(bytes) => FreeSpaceMin::Bytes(bytes),
+        config::FreeSpace::Millionths(millionths) => FreeSpaceMin::Millionths(millionths),
+    }
 }
 
 /// An allowance of no request at all is no limit.

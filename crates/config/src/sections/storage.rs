@@ -3,6 +3,7 @@
 pub mod azure;
 pub mod deletion;
 pub mod filesystem;
+pub mod free_space;
 pub mod gc;
 pub mod gcs;
 pub mod removed;
@@ -22,6 +23,7 @@ use crate::{
 pub use azure::{Azure, AzureCredentials};
 pub use deletion::Deletion;
 pub use filesystem::Filesystem;
+pub use free_space::FreeSpace;
 pub use gc::{GarbageCollection, When};
 pub use gcs::Gcs;
 pub use s3::S3;
@@ -59,6 +61,7 @@ static MAINTENANCE: Section = Section::new(&[
         &SCRUB,
         "Reading the storage through while it serves, to find damage. Not in Distribution.",
     ),
+    schema::section("freespace", &free_space::SECTION, "What is left free of the volume."),
 ]);
 
 static UPLOAD_PURGING: Section = Section::new(&[
@@ -133,6 +136,8 @@ pub struct Storage {
     pub descriptor_cache: Option<DescriptorCache>,
     /// `cache.blobdescriptorsize`: entries of the in-memory cache; 0 is unlimited.
     pub descriptor_cache_size: u64,
+    /// `maintenance.freespace.min`.
+    pub free_space: FreeSpace,
     /// `delete`.
     pub deletion: Deletion,
     /// `redirect.disable`.
@@ -238,6 +243,7 @@ pub(crate) fn read(storage: Reader<'_>) -> Storage {
             _ => None,
         },
         descriptor_cache_size: cache.count("blobdescriptorsize"),
+        free_space: free_space::read(maintenance.section("freespace")),
         deletion: deletion::read(storage.section("delete")),
         redirect_disabled: redirect.boolean("disable"),
         redirect_except_networks: networks.iter().filter_map(|n| check::parse_network(n)).collect(),

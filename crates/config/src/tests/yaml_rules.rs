@@ -388,6 +388,17 @@ fn what_may_be_deleted_follows_enabled_unless_it_is_said() {
 }
 
 #[test]
+fn space_that_stays_free() {
+    let min = |text: &str| clean(&with(text), &[]).storage.free_space;
+    assert_eq!(min(""), FreeSpace::Default);
+    assert_eq!(min("  maintenance: {freespace: {min: 0}}"), FreeSpace::Bytes(0));
+    assert_eq!(min("  maintenance: {freespace: {min: 5%}}"), FreeSpace::Millionths(50_000));
+    let errors = errors(&with("  maintenance: {freespace: {min: some}}"), &[]);
+    assert!(errors[0].contains("storage.maintenance.freespace.min"), "{errors:?}");
+    assert!(errors[0].contains("write bytes such as 512MiB"), "{errors:?}");
+}
+
+#[test]
 fn purging_is_on_without_a_word_about_it() {
     let purging = clean(&with(""), &[]).storage.upload_purging;
     assert!(purging.enabled);

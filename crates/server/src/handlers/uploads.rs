@@ -172,6 +172,7 @@ fn chunk(call: &Call, body: RequestBody) -> Result<Chunk, ApiError> {
         })?),
     };
     let body = body::incoming(body, call.app.options.body_idle_timeout);
+    let body = call.app.free_space.watched(body);
     Ok(Chunk { range, offset_bytes: stated_offset(call, content_length), content_length, body })
 }
 

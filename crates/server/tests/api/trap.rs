@@ -1,13 +1,14 @@
 //! A driver that panics or fails when it is told to.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use storage::memory::Memory;
 use storage::{
-    Appender, Driver, Listing, ListingVersion, Object, Result, Stat, StorageError, StoragePath,
+    Appender, Driver, Listing, ListingVersion, Object, Result, Space, Stat, StorageError,
+    StoragePath,
 };
 
 /// What the next operations do.
@@ -28,11 +29,21 @@ pub(crate) enum Trap {
 pub(crate) struct Trapped {
     inner: Memory,
     trap: Arc<AtomicU8>,
+    /// Bytes that are free of [`TOTAL_BYTES`]; not known when it is none of them.
+    free_bytes: Arc<AtomicU64>,
 }
+
+/// What the driver has room for.
+pub(crate) const TOTAL_BYTES: u64 = 1 << 30;
 
 impl Trapped {
     pub(crate) fn set(&self, trap: Trap) {
         self.trap.store(trap as u8, Ordering::SeqCst);
+    }
+
+    /// Has so much free.
+    pub(crate) fn set_free(&self, bytes: u64) {
+        self.free_bytes.store(bytes, Ordering::SeqCst);
     }
 
     fn spring(&self, path: &StoragePath, is_write: bool) -> Result<()> {
@@ -103,6 +114,11 @@ impl Driver for Trapped {
     async fn list(&self, path: &StoragePath) -> Result<Listing> {
         self.spring(path, false)?;
         self.inner.list(path).await
+    }
+
+    async fn space(&self) -> Result<Option<Space>> {
+        let free_bytes = self.free_bytes.load(Ordering::SeqCst);
+        Ok((free_bytes > 0).then_some(Space { free_bytes, total_bytes: TOTAL_BYTES }))
     }
 
     async fn listing_version(&self, path: &StoragePath) -> Result<Option<ListingVersion>> {
