@@ -111,6 +111,14 @@ pub const ENTRIES_BETWEEN_YIELDS: usize = 64;
 /// How many tags are read at once when looking for those of a manifest, unless configured.
 pub const TAG_LOOKUP_CONCURRENCY: usize = 8;
 
+/// Up to how many tags of a repository are all read when one of its manifests is deleted. Of more it
+/// is remembered what they name.
+pub const TAGS_ALWAYS_READ_MAX: usize = 256;
+
+/// For how long it is remembered what tags name where the storage tells of no changes. There other
+/// servers may be on it, which move tags.
+pub const TAG_TARGETS_AGE_MAX: Duration = Duration::from_secs(600);
+
 /// How deep repositories may be nested. A name has at most 255 bytes, so 128 components.
 pub const REPOSITORY_DEPTH_MAX: usize = 128;
 

@@ -12,6 +12,7 @@ use storage::{Driver, ListingVersion, StorageError, StoragePath};
 use crate::limits::{FOLLOWED_BYTES, FOLLOWED_ENTRIES_MIN, LISTING_CACHE_BYTES_MAX};
 
 mod directories;
+mod target;
 
 pub(crate) use directories::{Directories, Directory};
 
@@ -27,6 +28,8 @@ struct State {
     version: Option<ListingVersion>,
     /// What becomes of it; none where it is not followed, or can't be any more.
     changes: Option<Box<dyn Follow>>,
+    /// It was tried to follow it.
+    is_follow_tried: bool,
 }
 
 impl Known {
@@ -77,11 +80,19 @@ impl quick_cache::Weighter<StoragePath, Arc<Known>> for ByBytes {
 }
 
 /// The listings that are remembered.
-pub(crate) struct Listings(Cache<StoragePath, Arc<Known>, ByBytes>);
+pub(crate) struct Listings {
+    known: Cache<StoragePath, Arc<Known>, ByBytes>,
+    /// Held while a listing takes the place of an earlier one, so that what is forgotten of that
+    /// is not taken over.
+    succession: Mutex<()>,
+}
 
 impl Listings {
     pub(crate) fn new() -> Self {
-        Self(Cache::with_weighter(1000, LISTING_CACHE_BYTES_MAX, ByBytes))
+        // Few entries, so that it is in two pieces on every machine, and a listing of 100,000 tags
+        // fits into one.
+        let known = Cache::with_weighter(100, LISTING_CACHE_BYTES_MAX, ByBytes);
+        Self { known, succession: Mutex::default() }
     }
 
     /// The subdirectories of `path`; `None` when there is no such directory.
@@ -93,11 +104,41 @@ impl Listings {
         match self.fetch(driver, path).await {
             Ok(directories) => Ok(Some(directories)),
             Err(StorageError::NotFound { .. }) => {
-                self.0.remove(path);
+                self.known.remove(path);
                 Ok(None)
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// The same for somebody who is about to change the directory: a large one is followed from the
+    /// start. Also whether it is.
+    pub(crate) async fn directories_to_change(
+        &self,
+        driver: &dyn Driver,
+        path: &StoragePath,
+    ) -> Result<Option<(Arc<Directories>, bool)>, StorageError> {
+        let Some(mut directories) = self.directories(driver, path).await? else { return Ok(None) };
+        if directories.len() >= FOLLOWED_ENTRIES_MIN
+            && driver.watcher().is_some()
+            && self.known.get(path).is_some_and(|known| !known.state().is_follow_tried)
+        {
+            directories = self.list(driver, path, true).await?;
+        }
+        let is_followed = self.known.get(path).is_some_and(|known| known.state().changes.is_some());
+        Ok(Some((directories, is_followed)))
+    }
+
+    /// Forgets what these tags name: they have been pushed.
+    pub(crate) fn forget_named<'a>(
+        &self,
+        path: &StoragePath,
+        names: impl IntoIterator<Item = &'a str>,
+    ) {
+        let _turn = self.succession.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(known) = self.known.get(path) else { return };
+        let state = known.state();
+        names.into_iter().for_each(|name| state.directories.forget_named(name));
     }
 
     async fn fetch(
@@ -105,7 +146,7 @@ impl Listings {
         driver: &dyn Driver,
         path: &StoragePath,
     ) -> Result<Arc<Directories>, StorageError> {
-        let known = self.0.get(path);
+        let known = self.known.get(path);
         let mut is_large = false;
         if let Some(known) = &known {
             if let Some(directories) = known.followed() {
@@ -118,18 +159,35 @@ impl Listings {
             is_large = known.state().directories.len() >= FOLLOWED_ENTRIES_MIN;
         }
         // One that has changed may go on changing.
+        self.list(driver, path, is_large).await
+    }
+
+    /// Lists a directory anew; a large one is followed from now on.
+    async fn list(
+        &self,
+        driver: &dyn Driver,
+        path: &StoragePath,
+        is_large: bool,
+    ) -> Result<Arc<Directories>, StorageError> {
         let changes = match driver.watcher().filter(|_| is_large) {
             Some(watcher) => watcher.follow(path).await.ok(),
             None => None,
         };
         let listing = driver.list(path).await?;
         let version = listing.version;
-        let directories = Arc::new(Directories::new(listing));
+        let mut directories = Directories::new(listing);
         // Even one that can't be recognised says whether the directory is a large one.
-        if version.is_some() || directories.len() >= FOLLOWED_ENTRIES_MIN {
-            let state = State { directories: Arc::clone(&directories), version, changes };
-            self.0.insert(path.clone(), Arc::new(Known::new(state)));
+        if version.is_none() && directories.len() < FOLLOWED_ENTRIES_MIN {
+            return Ok(Arc::new(directories));
         }
+        let _turn = self.succession.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(earlier) = self.known.get(path) {
+            directories.inherit(&earlier.state().directories);
+        }
+        let directories = Arc::new(directories);
+        let is_follow_tried = is_large && driver.watcher().is_some();
+        let state = State { directories: directories.clone(), version, changes, is_follow_tried };
+        self.known.insert(path.clone(), Arc::new(Known::new(state)));
         Ok(directories)
     }
 }

@@ -185,7 +185,10 @@ impl Registry {
         new.extend(tags.iter().map(index));
         let current = |tag| link::change(layout::tag_current(name, tag), &digest);
         let ticket = self.ticket(name).await;
-        self.driver.apply(vec![new, tags.iter().map(current).collect()]).await?;
+        let applied = self.driver.apply(vec![new, tags.iter().map(current).collect()]).await;
+        // Whatever came of it: some of them may name it now.
+        self.listings.forget_named(&layout::tags(name), tags.iter().map(Tag::as_str));
+        applied?;
         self.promise(&view, &canonical).await?;
         if let Some(view) = self.overtaken(view).await? {
             self.claim_manifest(&view, name, named, &tags).await?;
@@ -230,9 +233,7 @@ impl Registry {
         // Tags go first: should this be cut short, what remains is an untagged manifest whose
         // deletion can be repeated, and never a tag that names nothing.
         let tags = self.tags_of(name, canonical).await?;
-        for tag in &tags {
-            self.delete_if_there(&layout::tag(name, tag)).await?;
-        }
+        let tags = self.delete_tags_of(name, tags, canonical).await?;
         // Without its canonical link a manifest is gone under every other digest as well.
         self.delete_if_there(&layout::revision(name, canonical)).await?;
         if digest != canonical {

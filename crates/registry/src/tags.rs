@@ -1,12 +1,14 @@
 //! Tags.
 
-use futures_util::StreamExt as _;
-use futures_util::stream;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use oci::{Algorithm, Digest, Reference, RepositoryName, Tag};
 use storage::{EntryKind, StorageError};
 
 use crate::answers::{Answer, Question};
-use crate::limits::{ENTRIES_BETWEEN_YIELDS, REMOTE_PAGE_ENTRIES, TAGS_READ_MAX};
+use crate::limits::{
+    ENTRIES_BETWEEN_YIELDS, REMOTE_PAGE_ENTRIES, TAG_TARGETS_AGE_MAX, TAGS_ALWAYS_READ_MAX,
+    TAGS_READ_MAX,
+};
 use crate::listings::Directory;
 use crate::trail::Trail;
 use crate::{Error, Names, Page, Registry, Result, layout, link};
@@ -135,31 +137,84 @@ impl Registry {
         Ok(true)
     }
 
-    /// Every tag that names the manifest stored under `canonical`, by whatever digest.
+    /// Every tag that names the manifest stored under `canonical`, by whatever digest, and possibly
+    /// some that don't any more: [`Registry::delete_tags_of`] looks again.
+    ///
+    /// With few tags each is read. With many it is noted in their listing what they name, and read
+    /// only what is not known: what was pushed by this process since, and what is new in the listing
+    /// whoever made it. Tags that are missing here are those which another process moved onto the
+    /// manifest after they were read; where the storage tells of no changes, that is forgotten after
+    /// [`TAG_TARGETS_AGE_MAX`].
     pub(crate) async fn tags_of(
         &self,
         name: &RepositoryName,
         canonical: &Digest,
     ) -> Result<Vec<Tag>> {
-        let tags = self.listings.directories(&*self.driver, &layout::tags(name)).await?;
-        let Some(tags) = tags else { return Ok(Vec::new()) };
-        let tags = tags.all().filter_map(|entry| Tag::parse(entry.name()).ok());
-        let lookups = stream::iter(tags.collect::<Vec<_>>()).map(async |tag| {
-            let digest = link::read(&*self.driver, &layout::tag_current(name, &tag)).await?;
-            let target = match digest {
-                Some(alias) if alias.algorithm() != Algorithm::Sha256 => {
-                    link::read(&*self.driver, &layout::revision_link(name, &alias)).await?
-                }
-                other => other,
-            };
-            Ok::<_, Error>((target == Some(*canonical)).then_some(tag))
+        let path = layout::tags(name);
+        let listed = self.listings.directories_to_change(&*self.driver, &path).await?;
+        let Some((tags, is_followed)) = listed else { return Ok(Vec::new()) };
+        let are_noted = tags.len() > TAGS_ALWAYS_READ_MAX;
+        if are_noted {
+            tags.begin_noting((!is_followed).then_some(TAG_TARGETS_AGE_MAX));
+        }
+        let (mut found, mut unread) = (Vec::new(), Vec::new());
+        for entry in tags.all() {
+            match entry.may_name(canonical) {
+                Ok(false) if are_noted => {}
+                Ok(true) if are_noted => found.extend(Tag::parse(entry.name()).ok()),
+                known => unread.extend(Tag::parse(entry.name()).ok().map(|tag| (tag, known.err()))),
+            }
+        }
+        let lookups = stream::iter(unread).map(async |(tag, unread)| {
+            let target = self.tag_target(name, &tag).await?;
+            Ok::<_, Error>((tag, unread, target))
         });
         let mut lookups =
             std::pin::pin!(lookups.buffer_unordered(self.options.tag_lookup_concurrency.max(1)));
-        let mut found = Vec::new();
-        while let Some(tag) = lookups.next().await {
-            found.extend(tag?);
+        let mut count = 0_usize;
+        while let Some(lookup) = lookups.next().await {
+            let (tag, unread, target) = lookup?;
+            if let (true, Some(unread), Some(target)) = (are_noted, unread, &target) {
+                tags.note_named(tag.as_str(), unread, target);
+            }
+            if target == Some(*canonical) {
+                found.push(tag);
+            }
+            count += 1;
+            if count.is_multiple_of(ENTRIES_BETWEEN_YIELDS) {
+                tokio::task::yield_now().await;
+            }
         }
         Ok(found)
+    }
+
+    /// Deletes those of these tags that name the manifest stored under `canonical` at this moment,
+    /// and returns them.
+    pub(crate) async fn delete_tags_of(
+        &self,
+        name: &RepositoryName,
+        tags: Vec<Tag>,
+        canonical: &Digest,
+    ) -> Result<Vec<Tag>> {
+        let deletions = stream::iter(tags).map(async |tag| {
+            if self.tag_target(name, &tag).await? != Some(*canonical) {
+                return Ok::<_, Error>(None);
+            }
+            self.delete_if_there(&layout::tag(name, &tag)).await?;
+            Ok(Some(tag))
+        });
+        let deleted = deletions.buffered(self.requests_at_once()).try_collect::<Vec<_>>().await?;
+        Ok(deleted.into_iter().flatten().collect())
+    }
+
+    /// The canonical digest of the manifest that a tag names. `None` when there is no such tag, or
+    /// it leads to what is not there by another digest.
+    async fn tag_target(&self, name: &RepositoryName, tag: &Tag) -> Result<Option<Digest>> {
+        match link::read(&*self.driver, &layout::tag_current(name, tag)).await? {
+            Some(alias) if alias.algorithm() != Algorithm::Sha256 => {
+                Ok(link::read(&*self.driver, &layout::revision_link(name, &alias)).await?)
+            }
+            other => Ok(other),
+        }
     }
 }

@@ -1,11 +1,15 @@
 //! The subdirectories of a directory.
 
-use std::sync::Arc;
+use std::cmp::Ordering as Order;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
+use oci::Digest;
 use storage::watch::EntryChange;
 use storage::{Entry, EntryKind, Listing};
 
+use super::target::{Target, Unread};
 use crate::limits::LISTING_CHUNK_ENTRIES;
 
 /// The subdirectories of a directory, sorted by the bytes of their names. Never changes: after a
@@ -19,6 +23,8 @@ pub(crate) struct Directories {
     name_bytes: usize,
     /// There may be more behind them.
     is_partial: bool,
+    /// Since when it is noted what tags name; none while nobody asked.
+    noting_since: Mutex<Option<Instant>>,
 }
 
 /// One subdirectory.
@@ -29,11 +35,13 @@ pub(crate) struct Directory {
     /// directory, so this may be remembered as long as the listing; that it is *not* there may
     /// not. (Links of manifests and layers do vanish by themselves, and are not remembered.)
     confirmed: AtomicBool,
+    /// What the tag in it names, as far as that is known.
+    target: Target,
 }
 
 impl Directory {
     fn new(name: Box<str>) -> Self {
-        Self { name, confirmed: AtomicBool::new(false) }
+        Self { name, confirmed: AtomicBool::new(false), target: Target::default() }
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -47,11 +55,17 @@ impl Directory {
     pub(crate) fn confirm(&self) {
         self.confirmed.store(true, Ordering::Relaxed);
     }
+
+    /// Whether the tag in it may name this manifest; `Err` when it has to be read.
+    pub(crate) fn may_name(&self, manifest: &Digest) -> Result<bool, Unread> {
+        self.target.may_be(manifest)
+    }
 }
 
 impl Clone for Directory {
     fn clone(&self) -> Self {
-        Self { name: self.name.clone(), confirmed: self.is_confirmed().into() }
+        let confirmed = self.is_confirmed().into();
+        Self { name: self.name.clone(), confirmed, target: self.target.clone() }
     }
 }
 
@@ -81,7 +95,8 @@ impl Directories {
             name_bytes += chunk.iter().map(|d| d.name.len()).sum::<usize>();
             chunks.push(Arc::new(chunk));
         }
-        Self { edition: next_edition(), chunks, entries, name_bytes, is_partial }
+        let edition = next_edition();
+        Self { edition, chunks, entries, name_bytes, is_partial, noting_since: Mutex::default() }
     }
 
     /// Tells this listing from every other one that there was since the start.
@@ -123,7 +138,11 @@ impl Directories {
 
     /// Whether there is a subdirectory of this name.
     pub(crate) fn contains(&self, name: &str) -> bool {
-        self.first_from(name).is_some_and(|found| &*found.name == name)
+        self.find(name).is_some()
+    }
+
+    fn find(&self, name: &str) -> Option<&Directory> {
+        self.first_from(name).filter(|found| &*found.name == name)
     }
 
     /// The listing after these changes.
@@ -134,6 +153,7 @@ impl Directories {
             entries: self.entries,
             name_bytes: self.name_bytes,
             is_partial: self.is_partial,
+            noting_since: Mutex::new(self.noting_since()),
         };
         for change in changes {
             changed.change(change);
@@ -173,6 +193,59 @@ impl Directories {
         }
         if self.chunks[at].is_empty() {
             self.chunks.remove(at);
+        }
+    }
+
+    /// Begins to note what tags name, if that was not done yet. What was noted is forgotten when it
+    /// may be older than `age_max`.
+    pub(crate) fn begin_noting(&self, age_max: Option<Duration>) {
+        let mut since = self.noting_since.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_old = since.zip(age_max).is_some_and(|(since, max)| since.elapsed() > max);
+        if is_old {
+            self.all().for_each(|directory| directory.target.forget());
+        }
+        if since.is_none() || is_old {
+            *since = Some(Instant::now());
+        }
+    }
+
+    fn noting_since(&self) -> Option<Instant> {
+        *self.noting_since.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes which manifest the tag in this directory names, by its canonical digest.
+    pub(crate) fn note_named(&self, name: &str, unread: Unread, manifest: &Digest) {
+        if let Some(directory) = self.find(name) {
+            directory.target.note(unread, manifest);
+        }
+    }
+
+    /// Forgets what the tag in this directory names.
+    pub(super) fn forget_named(&self, name: &str) {
+        if let Some(directory) = self.find(name) {
+            directory.target.forget();
+        }
+    }
+
+    /// Takes over what was noted in an earlier listing of the same directory. To be done before
+    /// anybody else has this one.
+    pub(super) fn inherit(&mut self, earlier: &Self) {
+        let since = earlier.noting_since();
+        if since.is_none() {
+            return;
+        }
+        self.noting_since = Mutex::new(since);
+        let mut earlier = earlier.all().peekable();
+        let chunks = self.chunks.iter_mut().filter_map(Arc::get_mut);
+        for directory in chunks.flat_map(|chunk| chunk.iter_mut()) {
+            while let Some(before) = earlier.peek() {
+                match before.name.cmp(&directory.name) {
+                    Order::Greater => break,
+                    Order::Equal => directory.target = before.target.clone(),
+                    Order::Less => {}
+                }
+                earlier.next();
+            }
         }
     }
 
@@ -255,5 +328,34 @@ mod tests {
         let after = before.changed(vec![change("b"), change("c")]);
         let confirmed: Vec<_> = after.all().map(Directory::is_confirmed).collect();
         assert_eq!(confirmed, [true, false, false]);
+    }
+
+    #[test]
+    fn what_tags_name_is_taken_over_unless_it_is_forgotten() {
+        let digest = Digest::of(oci::Algorithm::Sha256, b"");
+        let known = |found: &Directories| -> Vec<String> {
+            names(found.all().filter(|d| d.may_name(&digest) == Ok(true)))
+        };
+        let before = directories(&["a", "b", "c", "e"].map(str::to_owned).into());
+        let mut unasked = directories(&["a"].map(str::to_owned).into());
+        for directory in before.all() {
+            let unread = directory.may_name(&digest).unwrap_err();
+            before.note_named(directory.name(), unread, &digest);
+        }
+        unasked.inherit(&before);
+        assert_eq!(known(&unasked), [""; 0], "nobody asked for it to be noted");
+        before.begin_noting(None);
+        before.forget_named("b");
+        before.forget_named("none");
+        let mut after = directories(&["a", "b", "d", "e", "f"].map(str::to_owned).into());
+        after.inherit(&before);
+        assert_eq!(known(&after), ["a", "e"]);
+        let change = EntryChange { name: "a".into(), is_directory: true };
+        let changed = after.changed(vec![change]);
+        assert_eq!(known(&changed), ["e"], "it may be another one");
+        changed.begin_noting(Some(Duration::from_secs(3600)));
+        assert_eq!(known(&changed), ["e"]);
+        changed.begin_noting(Some(Duration::ZERO));
+        assert_eq!(known(&changed), [""; 0]);
     }
 }

@@ -5,6 +5,7 @@ mod blobs;
 mod catalog;
 mod check;
 mod collection;
+mod deletions;
 mod descriptors;
 mod faults;
 mod inventory;
