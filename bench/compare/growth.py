@@ -10,9 +10,9 @@ import sys
 import time
 
 from . import memory, process, push, referrers, servers
-from .content import ACCEPT, Source
+from .content import ACCEPT, Source, digest_of, image_manifest
 from .growth_stores import APP, KINDS, Growing
-from .http1 import WrongAnswer
+from .http1 import WrongAnswer, expect
 from .modes import Mode
 from .rounds import say
 from .sample import percentile
@@ -27,7 +27,8 @@ FREE_SHARE_MAX = 0.8
 START_MARK_MS, START_MARK_BLOBS = 30, 1_000_000
 
 COLUMNS = ("start, ms", "resident, MiB", "manifest, first", "warm", "tags page, first", "warm",
-           "catalog page, first", "warm", "referrers, first", "warm", "push of 10 KiB", "resident after, MiB")
+           "catalog page, first", "warm", "referrers, first", "warm", "push of 10 KiB", "delete by digest, first", "warm",
+           "resident after, MiB")
 
 
 def arguments():
@@ -95,6 +96,32 @@ def pushed(server, source):
     return percentile(times, 50)
 
 
+def deleted(server):
+    """Milliseconds of the first deletion of a manifest by its digest, and the median of those after it. Each has a
+    tag, which must be gone then, and the others must not."""
+    connection = server.connect()
+    doomed = []
+    for number in range(1 + WARM_REQUESTS):
+        data = image_manifest(f"doomed-{number}")
+        tag, digest = f"doomed-{number}", digest_of(data)
+        push.manifest(connection, APP, tag, data, digest)
+        doomed.append((tag, digest))
+
+    def delete(digest):
+        expect(connection.request("DELETE", f"/v2/{APP}/manifests/{digest}"), 202, "DELETE manifest")
+
+    def served(tag):
+        return connection.request("GET", f"/v2/{APP}/manifests/{tag}", (ACCEPT,)).status
+
+    times = []
+    for tag, digest in doomed:
+        times.append(push.timed(lambda d=digest: delete(d)) / 1e3)
+        if served(tag) != 404 or served("latest") != 200:
+            raise WrongAnswer(f"after DELETE of {digest}: {tag} is {served(tag)}, latest {served('latest')}")
+    connection.close()
+    return times[0], percentile(times[1:], 50)
+
+
 def measure(server, store, source):
     """One row: the columns after the name and the number."""
     mode = Mode("growth", volume=store.volume.root)
@@ -112,7 +139,9 @@ def measure(server, store, source):
     offered = connection.request("GET", f"/v2/bench/nobody/referrers/{referrers.NOBODY}").status != 404
     connection.close()
     row += timed(server, store.referrers()) if offered else [None, None]
-    return [*row, pushed(server, source), process.resident_kib(server.pid) / 1024]
+    row.append(pushed(server, source))
+    row += deleted(server)
+    return [*row, process.resident_kib(server.pid) / 1024]
 
 
 class Growth:

@@ -5,6 +5,7 @@ import os
 import tempfile
 import types
 import unittest
+import unittest.mock
 
 from liar import LiarTest
 from compare import growth
@@ -64,6 +65,17 @@ class Stores(LiarTest):
         self.assertGreater(growth.pushed(self.server, found.source), 0)
         self.script("GET", 404)
         self.refused(lambda: growth.pushed(self.server, found.source))
+
+    def test_a_deletion_that_deletes_nothing_is_found(self):
+        with unittest.mock.patch.object(growth.push, "manifest"):
+            self.script("DELETE", 202)
+            self.script("GET", 404)
+            self.script(f"GET /v2/{growth.APP}/manifests/latest", 200)
+            self.assertEqual(len(growth.deleted(self.server)), 2)
+            self.script("GET", 200)
+            self.refused(lambda: growth.deleted(self.server))
+            self.script("DELETE", 405)
+            self.refused(lambda: growth.deleted(self.server))
 
 
 class Bounds(unittest.TestCase):
