@@ -37,10 +37,14 @@ pub(crate) async fn start(
     tasks.push(Box::pin(look_after_storage(Arc::clone(&parts.app))));
     let purging = config.storage.upload_purging.clone();
     if purging.enabled && !config.storage.read_only {
-        tasks.push(Box::pin(purging::run(Arc::clone(&parts.app), purging)));
+        let registry = Arc::clone(parts.app.registry());
+        let run = move || purging::run(Arc::clone(&registry), purging.clone());
+        tasks.push(Box::pin(while_writable(Arc::clone(&parts.app), run)));
     }
     if config.storage.gc.enabled && !config.storage.read_only {
-        tasks.push(Box::pin(collecting::run(Arc::clone(parts.app.registry()), config.clone())));
+        let (registry, config) = (Arc::clone(parts.app.registry()), config.clone());
+        let run = move || collecting::run(Arc::clone(&registry), config.clone());
+        tasks.push(Box::pin(while_writable(Arc::clone(&parts.app), run)));
     }
     if let Some(scrub) = &parts.scrub {
         let health = Arc::clone(parts.app.health());
@@ -79,6 +83,29 @@ async fn look_after_storage(app: Arc<App>) {
     loop {
         tokio::time::sleep(STORAGE_LOOK_INTERVAL).await;
         app.look_after_storage().await;
+    }
+}
+
+/// How often work that writes looks whether it may.
+const WRITABLE_LOOK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Runs what writes of its own accord, but not in read-only mode: it is dropped when that begins,
+/// and made anew when it ends.
+async fn while_writable<T>(app: Arc<App>, run: impl Fn() -> T)
+where
+    T: Future<Output = ()>,
+{
+    let until = async |is_on: bool| {
+        while app.read_only().is_on() != is_on {
+            tokio::time::sleep(WRITABLE_LOOK_INTERVAL).await;
+        }
+    };
+    loop {
+        until(false).await;
+        tokio::select! {
+            () = run() => return,
+            () = until(true) => {}
+        }
     }
 }
 

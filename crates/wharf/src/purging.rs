@@ -5,26 +5,19 @@ use std::time::Duration;
 
 use config::UploadPurging;
 use registry::Registry;
-use server::App;
 use tracing::{error, info, warn};
 
 /// How long to wait before the first round at most. A random part of it keeps replicas that are
 /// started together from walking the storage together.
 const FIRST_ROUND_DELAY_MAX: Duration = Duration::from_secs(3600);
 
-/// How often it is looked whether read-only mode has ended.
-const READ_ONLY_PAUSE: Duration = Duration::from_secs(5);
-
 /// Runs rounds for ever; dropping the future ends it between two deletions.
-pub(crate) async fn run(app: Arc<App>, settings: UploadPurging) {
+pub(crate) async fn run(registry: Arc<Registry>, settings: UploadPurging) {
     let delay = FIRST_ROUND_DELAY_MAX.min(settings.interval).mul_f64(random_fraction());
     info!(delay_secs = delay.as_secs(), "starting upload purge after a delay");
     tokio::time::sleep(delay).await;
     loop {
-        while app.read_only().is_on() {
-            tokio::time::sleep(READ_ONLY_PAUSE).await;
-        }
-        round(app.registry(), &settings).await;
+        round(&registry, &settings).await;
         tokio::time::sleep(settings.interval).await;
     }
 }
