@@ -59,12 +59,8 @@ pub use sections::{
     proxy::{CredentialHelper, Proxy},
     redis::{Redis, RedisRouting, RedisTls},
     storage::{
-        Azure, AzureCredentials, DescriptorCache, Driver, Filesystem, GarbageCollection, Gcs, S3,
-        Scrub, Storage, UploadPurging, When,
-        Azure, AzureCredentials, Deletion, DescriptorCache, Driver, Filesystem, GarbageCollection,
-        Gcs, S3, Storage, UploadPurging, When,
         Azure, AzureCredentials, Deletion, DescriptorCache, Driver, Filesystem, FreeSpace,
-        GarbageCollection, Gcs, S3, Storage, UploadPurging, When,
+        GarbageCollection, Gcs, S3, Scrub, Storage, UploadPurging, When,
     },
     tags::Tags,
     validation::{IndexPlatforms, Platform, ReferencePolicy, Validation},
