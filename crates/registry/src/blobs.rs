@@ -46,8 +46,7 @@ impl Registry {
     /// As [`Registry::stat_blob`].
     pub async fn promise_blob(&self, name: &RepositoryName, digest: &Digest) -> Result<BlobStat> {
         let stat = self.stat_blob(name, digest).await?;
-        let promised = async { self.promise(&self.view().await?, &stat.digest).await };
-        match Box::pin(promised).await {
+        match Box::pin(self.promise_content(&stat.digest)).await {
             Ok(false) => Ok(stat),
             Ok(true) => self.stat_stored_blob(name, digest).await,
             // A storage that can't be written to takes no push that it would matter for.
@@ -56,16 +55,6 @@ impl Registry {
                 Ok(stat)
             }
         }
-    }
-
-    /// Keeps content that somebody is about to link to from being collected before the grace time is
-    /// over, by its canonical digest. Returns whether it has to be looked for once more, as it may
-    /// just have been deleted.
-    ///
-    /// # Errors
-    /// [`Error::Storage`].
-    pub async fn promise_content(&self, canonical: &Digest) -> Result<bool> {
-        self.promise(&self.view().await?, canonical).await
     }
 
     /// Size and canonical digest of a blob, from the storage whatever a cache says.
@@ -163,7 +152,12 @@ impl Registry {
         if self.promise(&view, &canonical).await? && !self.is_stored(&canonical).await? {
             return Ok(None);
         }
-        self.driver.settle(&layout::blob_data(&canonical)).await?;
+        match self.driver.settle(&layout::blob_data(&canonical)).await {
+            Ok(()) => {}
+            // It was collected while this stood still.
+            Err(StorageError::NotFound { .. }) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        }
         let links = link::changes(&canonical, digest, |d| layout::layer_link(name, d));
         let ticket = self.ticket(name).await;
         self.driver.apply(vec![links]).await?;

@@ -274,6 +274,21 @@ impl Registry {
         Ok(false)
     }
 
+    /// Keeps content that somebody is about to link to from being collected before the grace time is
+    /// over, by its canonical digest. Returns whether it has to be looked for once more, as it may
+    /// just have been deleted.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub async fn promise_content(&self, canonical: &Digest) -> Result<bool> {
+        let view = self.view().await?;
+        let look_again = self.promise(&view, canonical).await?;
+        match self.overtaken(view).await? {
+            Some(view) => self.promise(&view, canonical).await.map(|_| true),
+            None => Ok(look_again),
+        }
+    }
+
     /// Asks, for an operation that has written its links, whether its view is still valid; most are
     /// quick enough. If not, the operation claims again with the view that is returned, and looks
     /// whether everything is there. Once is enough, however long that takes: whoever announces

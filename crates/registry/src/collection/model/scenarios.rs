@@ -278,16 +278,19 @@ fn is_missed(safeguard: Break, push: Push) {
 }
 
 #[test]
+#[ignore = "takes minutes; .ci/run has a stage for it"]
 fn a_push_after_looking() {
     holds("looking", &Pushing::<0, 1, 0>(Push::AfterLooking));
 }
 
 #[test]
+#[ignore = "takes minutes; .ci/run has a stage for it"]
 fn a_push_after_mounting() {
     holds("mounting", &Pushing::<0, 1, 0>(Push::AfterMounting));
 }
 
 #[test]
+#[ignore = "takes minutes; .ci/run has a stage for it"]
 fn a_push_after_sending() {
     holds("sending", &Pushing::<0, 1, 0>(Push::AfterSending));
 }
@@ -303,6 +306,7 @@ fn an_index_of_what_had_no_tag() {
 }
 
 #[test]
+#[ignore = "takes minutes; .ci/run has a stage for it"]
 fn a_collector_that_is_killed() {
     holds("killed, tagging", &Pushing::<0, 1, 1>(Push::TagAgain));
     holds("killed, mounting", &Pushing::<0, 1, 1>(Push::AfterMounting));
