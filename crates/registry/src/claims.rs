@@ -163,11 +163,16 @@ impl Claims {
         self.grace.max(self.timing.pin_min())
     }
 
-    /// Whether a pin has to be written: there is none from here that lives long enough.
+    /// Whether a pin has to be written: there is none from here for this list, or, where there is no
+    /// list, none that lasts for half of the grace time.
     fn needs_pin(&self, claim: Claim, list: Option<Uuid>) -> bool {
         let known = self.pinned().get(&claim).copied();
-        let half = self.clock.now() + self.pin_life() / 2;
-        !known.is_some_and(|pin| pin.expires > half && (list.is_none() || pin.list == list))
+        let enough = match list {
+            Some(_) => self.pin_life() / 2,
+            None => self.grace / 2,
+        };
+        let until = self.clock.now() + enough;
+        !known.is_some_and(|pin| pin.expires > until && (list.is_none() || pin.list == list))
     }
 
     fn note_pin(&self, claim: Claim, pin: Pin) {
@@ -229,7 +234,7 @@ impl Registry {
     }
 
     /// Keeps what an operation relies on from being deleted. What is there after this has returned
-    /// stays, as long as the operation is [confirmed](Self::is_confirmed).
+    /// stays, as long as the operation is not [overtaken](Self::overtaken).
     pub(crate) async fn claim(&self, view: &View, claims: &[Claim]) -> Result<()> {
         let Some(list) = &view.0.announced else { return Ok(()) };
         #[cfg(test)]
@@ -266,7 +271,7 @@ impl Registry {
             Err(error) => return Err(error.into()),
         };
         // What is young is as good as pinned.
-        let expires = modified + self.claims.pin_life();
+        let expires = modified + self.claims.grace;
         self.claims.note_pin(claim, Pin { expires, list: None });
         if self.claims.needs_pin(claim, None) {
             self.pin(claim, None).await?;
@@ -279,7 +284,7 @@ impl Registry {
     /// just have been deleted.
     ///
     /// # Errors
-    /// [`Error::Storage`].
+    /// [`crate::Error::Storage`].
     pub async fn promise_content(&self, canonical: &Digest) -> Result<bool> {
         let view = self.view().await?;
         let look_again = self.promise(&view, canonical).await?;

@@ -3,8 +3,8 @@
 //!
 //! Nothing is kept in a database, and nothing has to be scanned before the first run: every
 //! manifest of every repository is read, and what they name is *marked*. What is neither marked,
-//! nor young, nor [pinned](crate::claims) is garbage. How it is deleted without taking anything
-//! away from a push that is under way is told in [`claims`](crate::claims).
+//! nor young, nor pinned is garbage. How it is deleted without taking anything away from a push that
+//! is under way is told in `claims.rs`.
 //!
 //! A manifest or link that can't be read is reported, and keeps all of its repository. Whatever a
 //! collector leaves when it is killed is harmless, and cleared away by the next.

@@ -198,10 +198,24 @@ impl Check {
             {
                 let reason =
                     format!("{} bytes, {} hours old", stat.size_bytes, age.as_secs() / 3600);
-                self.report_only(Finding::new(Kind::LeftoverFile, &path, reason));
+                let removed = self.remove_leftover(&path).await;
+                self.report(Finding::new(Kind::LeftoverFile, &path, reason), removed);
             }
         }
         Ok(())
+    }
+
+    /// Removes what a writer left that was killed: nobody was told that it is there, and nobody ever
+    /// looks at it.
+    async fn remove_leftover(&self, path: &StoragePath) -> Result<Repaired, Failure> {
+        if !self.options.repair {
+            return Ok(Repaired::NotTried);
+        }
+        match self.driver.delete(path).await {
+            Ok(()) => Ok(Repaired::Mended("removed".to_owned())),
+            Err(StorageError::NotFound { .. }) => Ok(Repaired::Elsewhere),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Looks at the other digests of blobs.

@@ -191,7 +191,7 @@ impl Kind {
             Self::IndexChildMissing => "nothing: push the child, if it is wanted",
             Self::OrphanBlob => "nothing: that is garbage collection",
             Self::BlobWithoutData | Self::TagWithoutCurrent | Self::Stray => "nothing",
-            Self::LeftoverFile => "nothing: delete it by hand while nothing is being pushed",
+            Self::LeftoverFile => "removes it",
         }
     }
 }

@@ -301,3 +301,29 @@ async fn a_collection_that_fails_or_is_killed_does_no_harm() {
         }
     }
 }
+
+/// A client asks for a manifest, and then names it in an index.
+#[tokio::test(start_paused = true)]
+async fn what_a_client_was_told_of_stays_for_the_grace_time() {
+    let grace = Duration::from_millis(50);
+    let registry = Registry::new(Arc::new(Memory::new()), Options { grace, ..Options::default() });
+    let registry = Arc::new(registry);
+    let child = push_image(&registry, "one", "v1").await;
+    let forgotten = push_image(&registry, "one", "v2").await;
+    let layer = push_blob(&registry, "one", b"asked for").await;
+    for old in ["v1", "v2"] {
+        registry.delete_tag(&name("one"), &tag(old)).await.unwrap();
+    }
+    std::thread::sleep(2 * grace);
+    registry.promise_manifest(&name("one"), &child).await.unwrap();
+    registry.promise_blob(&name("one"), &layer).await.unwrap();
+    let options = CollectionOptions { older_than: grace, untagged: true, ..at_once() };
+    let report = collect(&registry, options).await;
+    assert_eq!(report.deleted.manifests, 1, "{report:?}");
+    assert!(!has_manifest(&registry, "one", &forgotten).await);
+    let content = index(&[child]);
+    push(&registry, "one", "both", MediaType::OciIndex, &content).await.unwrap();
+    registry.stat_blob(&name("one"), &layer).await.unwrap();
+    let unknown = registry.promise_manifest(&name("one"), &forgotten).await;
+    assert!(unknown.is_err());
+}

@@ -1,7 +1,7 @@
 //! `/v2/<name>/manifests/<tag-or-digest>`
 
-use http::StatusCode;
 use http::header::{self, HeaderValue};
+use http::{Method, StatusCode};
 use oci::{
     Descriptor, Digest, ErrorCode, Manifest, ManifestKind, MediaType, Reference, RepositoryName,
     Tag,
@@ -24,6 +24,9 @@ pub(super) async fn get(
     reference: &Reference,
 ) -> Result<Response, ApiError> {
     let stored = call.app.registry.get_manifest(name, reference).await?;
+    if let (Reference::Digest(digest), &Method::HEAD) = (reference, &call.parts.method) {
+        Box::pin(call.app.registry.promise_manifest(name, digest)).await?;
+    }
     let stored = negotiate(call, name, reference, stored).await?;
     let digest = stored.digest.to_string();
     let not_modified = conditional::none_match_fails(call.headers(), &digest);

@@ -1,0 +1,129 @@
+//! `wharf garbage-collect` as a person or a script runs it.
+#![allow(clippy::unwrap_used, reason = "a failed step of a test is a failed test")]
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use oci::{Algorithm, Digest, RepositoryName};
+use registry::{Chunk, Options, Registry, layout};
+use storage::filesystem::{Filesystem, FilesystemOptions};
+
+/// Exit code, standard output and standard error.
+fn run(directory: &Path, arguments: &[&str]) -> (i32, String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_wharf"));
+    command.current_dir(directory).arg("garbage-collect").args(arguments).stdin(Stdio::null());
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("REGISTRY_")) {
+        command.env_remove(name);
+    }
+    let output = command.output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+/// A configuration, and a registry with a blob in each of two repositories that nothing refers to.
+fn made() -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    let config = "version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: data\n  maintenance:\n    \
+                  gc: {grace: 90s}\n";
+    std::fs::write(directory.path().join("config.yml"), config).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        for name in ["team/one", "other"] {
+            push_blob(&directory.path().join("data"), name).await;
+        }
+    });
+    directory
+}
+
+async fn push_blob(root: &Path, name: &'static str) {
+    let driver = Filesystem::open(FilesystemOptions::new(root)).unwrap();
+    let registry = Registry::new(Arc::new(driver), Options::default());
+    let digest = digest(name);
+    let body = Box::pin(futures_util::stream::iter([Ok(name.into())]));
+    let chunk = Chunk { body, content_length: None, ..Chunk::empty() };
+    let name = RepositoryName::parse(name).unwrap();
+    registry.put_blob(&name, &digest, chunk).await.unwrap();
+}
+
+fn digest(content: &str) -> Digest {
+    Digest::of(Algorithm::Sha256, content.as_bytes())
+}
+
+fn has(directory: &Path, content: &str) -> bool {
+    let path = layout::blob_data(&digest(content));
+    directory.join("data").join(path.as_str().trim_start_matches('/')).exists()
+}
+
+#[test]
+fn a_dry_run_tells_and_a_run_deletes() {
+    let made = made();
+    let (code, out, err) = run(made.path(), &["--dry-run", "config.yml"]);
+    assert_eq!(code, 0, "{err}");
+    let line = format!(
+        "blob {} eligible for deletion (8 B): no manifest refers to it",
+        digest("team/one")
+    );
+    assert!(out.contains(&line), "{out}");
+    assert!(
+        out.contains(
+            "2 blobs seen, 0 manifests marked, 2 blobs and 0 manifests eligible for deletion"
+        ),
+        "{out}"
+    );
+    assert!(out.contains("would be deleted: 2 blobs of 13 B"), "{out}");
+    assert!(has(made.path(), "other"));
+    assert!(!made.path().join("data/wharf").exists(), "nothing was written");
+
+    let (code, out, err) = run(made.path(), &["-q", "config.yml"]);
+    assert_eq!((code, out.as_str()), (0, ""), "{err}");
+    assert!(!has(made.path(), "other") && !has(made.path(), "team/one"));
+}
+
+#[test]
+fn a_glob_and_an_age_and_json() {
+    let made = made();
+    let (code, out, err) = run(made.path(), &["--older-than", "1h", "--json", "config.yml"]);
+    assert_eq!(code, 0, "{err}");
+    let report: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(report["deleted"]["blobs"], 0);
+    let (code, out, err) = run(made.path(), &["--repository", "team/*", "--json", "config.yml"]);
+    assert_eq!(code, 0, "{err}");
+    let report: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(
+        (&report["deleted"]["blobs"], &report["deleted"]["blob_bytes"]),
+        (&1.into(), &8.into())
+    );
+    assert!(has(made.path(), "other") && !has(made.path(), "team/one"));
+}
+
+#[test]
+fn beside_a_server_what_it_promised_stays() {
+    let made = made();
+    let note = made.path().join("data/wharf/v1/servers/0f8fad5b-d9cb-469f-a165-70867728950e");
+    std::fs::create_dir_all(note.parent().unwrap()).unwrap();
+    std::fs::write(&note, r#"{"grace_secs": 3600}"#).unwrap();
+    let (code, _, err) = run(made.path(), &["--older-than", "1m", "config.yml"]);
+    assert_eq!(code, 1);
+    assert!(err.contains("a server uses this storage") && err.contains("3600 s"), "{err}");
+    let (code, _, err) = run(made.path(), &["config.yml"]);
+    assert_eq!(code, 0, "{err}");
+    assert!(err.contains("what is younger than 3600 s stays"), "{err}");
+    assert!(has(made.path(), "other"));
+}
+
+#[test]
+fn what_can_t_be_collected_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = "version: 0.1\nstorage: {filesystem: {rootdirectory: nowhere}}\n";
+    std::fs::write(directory.path().join("config.yml"), config).unwrap();
+    let (code, out, err) = run(directory.path(), &["config.yml"]);
+    assert_eq!((code, out.as_str()), (1, ""));
+    assert!(err.contains("failed to garbage collect") && err.contains("nowhere"), "{err}");
+    assert!(!directory.path().join("nowhere").exists(), "nothing was made");
+    std::fs::write(directory.path().join("config.yml"), "version: 0.1\nstorage: inmemory\n")
+        .unwrap();
+    let (code, _, err) = run(directory.path(), &["config.yml"]);
+    assert_eq!(code, 1);
+    assert!(err.contains("inmemory"), "{err}");
+}
