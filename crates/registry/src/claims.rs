@@ -124,6 +124,11 @@ impl Clock {
 pub(crate) struct View(Seen);
 
 impl View {
+    /// Whether something is on the list of what is going to be deleted.
+    pub(crate) fn lists(&self, claim: Claim) -> bool {
+        self.0.announced.as_ref().is_some_and(|list| list.contains(claim))
+    }
+
     /// Whether there is any collection that deletes.
     pub(crate) const fn is_quiet(&self) -> bool {
         self.0.announced.is_none()
@@ -254,7 +259,7 @@ impl Registry {
     /// whether it has to be looked for once more, as it may just have been deleted.
     pub(crate) async fn promise(&self, view: &View, canonical: &Digest) -> Result<bool> {
         let claim = Claim::content(canonical);
-        if view.0.announced.as_ref().is_some_and(|list| list.contains(claim)) {
+        if view.lists(claim) {
             self.claim(view, &[claim]).await?;
             return Ok(true);
         }
@@ -292,6 +297,13 @@ impl Registry {
             Some(view) => self.promise(&view, canonical).await.map(|_| true),
             None => Ok(look_again),
         }
+    }
+
+    /// Whether so much of the grace time is over since then that what was written there may need a
+    /// pin.
+    pub(crate) fn is_past_half_of_the_grace(&self, then: jiff::Timestamp) -> bool {
+        let age = self.claims.clock.now().duration_since(then.into());
+        age.is_ok_and(|age| age > self.claims.grace / 2)
     }
 
     /// Asks, for an operation that has written its links, whether its view is still valid; most are

@@ -205,8 +205,9 @@ impl Registry {
         let manifest = Manifest::parse(media_type, &content)?;
         let view = self.view().await?;
         let named = (&canonical, &manifest);
-        self.claim_manifest(&view, name, named, &tags).await?;
+        let listed = self.claim_manifest(&view, name, named, &tags).await?;
         self.check_manifest(name, &manifest).await?;
+        self.check_parts(name, &listed).await?;
 
         // The data first and the tags last: a link never leads to what is not there.
         let mut new = vec![Change::put(layout::blob_data(&canonical), content.clone())];
@@ -222,7 +223,7 @@ impl Registry {
         self.promise(&view, &canonical).await?;
         if let Some(view) = self.overtaken(view).await? {
             self.claim_manifest(&view, name, named, &tags).await?;
-            self.check_manifest(name, &manifest).await?;
+            self.check_whole(name, &manifest).await?;
         }
         self.remember_manifest(&canonical, media_type, &content);
         self.remember_revision(ticket, name, &digest, &canonical).await;

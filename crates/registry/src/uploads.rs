@@ -20,7 +20,6 @@ use jiff::Timestamp;
 use oci::{Algorithm, Digest, Hasher, RepositoryName};
 use storage::{Change, StorageError};
 
-use crate::claims::Claim;
 use crate::limits::REHASH_BEFORE_CHUNK_BYTES_MAX;
 use crate::limits::{LINK_BYTES_MAX, MIDSTATE_BYTES_MAX, MIDSTATE_UPLOAD_BYTES_MIN};
 use crate::{BlobStat, Chunk, Error, Registry, Result, layout, link};
@@ -117,7 +116,7 @@ impl Registry {
         digest: &Digest,
         chunk: Chunk,
     ) -> Result<BlobStat> {
-        self.upload_started_at(name, id).await?;
+        let started_at = self.upload_started_at(name, id).await?;
         let sink = self.open_sink(name, id, Some(digest)).await?;
         let (mut sink, outcome) = sink.take(chunk).await;
         if let Err(error) = outcome {
@@ -134,15 +133,13 @@ impl Registry {
             return Err(Error::DigestMismatch { expected: *digest, actual });
         }
         let ticket = self.ticket(name).await;
-        let view = self.view().await?;
-        self.claim(&view, &[Claim::content(&canonical)]).await?;
+        // What is there already is kept before it is relied on: however long the rest takes, it is
+        // not collected meanwhile.
+        let is_new = self.promise_content(&canonical).await?;
         self.driver.apply(commit_changes(name, id, &canonical, digest)).await?;
-        self.promise(&view, &canonical).await?;
-        if let Some(view) = self.overtaken(view).await? {
-            self.promise(&view, &canonical).await?;
-            if !self.has_blob(name, digest).await? {
-                return Err(Error::UploadUnknown { name: name.clone(), id: id.clone() });
-            }
+        if is_new && self.is_past_half_of_the_grace(started_at) {
+            // It is as old as the last of its chunks.
+            self.promise_content(&canonical).await?;
         }
         let stat = BlobStat { digest: canonical, size_bytes };
         self.remember_blob(ticket, name, digest, stat).await;

@@ -4,45 +4,57 @@ use oci::{Algorithm, Digest, Manifest, ManifestKind, RepositoryName, Tag};
 
 use super::{Claim, View};
 use crate::limits::CLAIMED_DEPTH_MAX;
-use crate::{Registry, Result};
+use crate::{Error, ReferenceFault, Registry, Result};
+
+/// What the children of an index are made of.
+#[derive(Debug, Default)]
+struct Parts {
+    claims: Vec<Claim>,
+    /// What the children name, and that is theirs and not the index's.
+    of_children: Vec<Digest>,
+}
 
 impl Registry {
     /// Claims everything that a manifest is made of, itself and its tags. While something is being
     /// collected that goes down to what the children of an index are made of: they may all be on
     /// the list, or on the next one, with nothing but this index to keep them.
+    ///
+    /// Returns what of the children's parts is on the list, and may have gone before it was claimed:
+    /// nobody else looks for it.
     pub(crate) async fn claim_manifest(
         &self,
         view: &View,
         name: &RepositoryName,
         (canonical, manifest): (&Digest, &Manifest),
         tags: &[Tag],
-    ) -> Result<()> {
+    ) -> Result<Vec<Digest>> {
         if view.is_quiet() {
-            return Ok(());
+            return Ok(Vec::new());
         }
-        let mut claims: Vec<_> = tags.iter().map(|tag| Claim::tag(name, tag)).collect();
-        claims.push(Claim::content(canonical));
-        let mut level = self.claim_parts(name, manifest, &mut claims).await?;
-        for _ in 1..CLAIMED_DEPTH_MAX {
+        let mut parts = Parts::default();
+        parts.claims.extend(tags.iter().map(|tag| Claim::tag(name, tag)));
+        parts.claims.push(Claim::content(canonical));
+        let mut level = vec![manifest.clone()];
+        for depth in 0..CLAIMED_DEPTH_MAX {
             let mut next = Vec::new();
-            for child in level {
-                // One that can't be read is the concern of the check that follows.
-                let Ok(Some((_, content))) = self.load_manifest(&child).await else { continue };
-                let Ok(manifest) = Manifest::parse_stored(&content) else { continue };
-                next.extend(self.claim_parts(name, &manifest, &mut claims).await?);
+            for manifest in &level {
+                next.extend(self.take_parts(name, manifest, depth > 0, &mut parts).await?);
             }
             level = next;
         }
-        self.claim(view, &claims).await
+        self.claim(view, &parts.claims).await?;
+        parts.of_children.retain(|digest| view.lists(Claim::content(digest)));
+        Ok(parts.of_children)
     }
 
-    /// Adds the claims on what a manifest names; returns its children.
-    async fn claim_parts(
+    /// Notes what a manifest names; returns its children, as far as they can be read.
+    async fn take_parts(
         &self,
         name: &RepositoryName,
         manifest: &Manifest,
-        claims: &mut Vec<Claim>,
-    ) -> Result<Vec<Digest>> {
+        is_child: bool,
+        parts: &mut Parts,
+    ) -> Result<Vec<Manifest>> {
         let mut children = Vec::new();
         for descriptor in manifest.references() {
             let Ok(digest) = descriptor.parsed_digest() else { continue };
@@ -51,11 +63,60 @@ impl Registry {
                 _ => self.linked_part(name, &digest).await?,
             };
             let Some(canonical) = canonical else { continue };
-            claims.push(Claim::content(&canonical));
+            parts.claims.push(Claim::content(&canonical));
+            if is_child {
+                parts.of_children.push(canonical);
+            }
             if matches!(manifest.kind, ManifestKind::Index { .. }) {
-                children.push(canonical);
+                children.extend(self.child(&canonical).await);
             }
         }
         Ok(children)
+    }
+
+    /// A child of an index. One that can't be read is the concern of the check of the index.
+    async fn child(&self, canonical: &Digest) -> Option<Manifest> {
+        let (_, content) = self.load_manifest(canonical).await.ok()??;
+        Manifest::parse_stored(&content).ok()
+    }
+
+    /// Looks whether what children are made of is there.
+    pub(crate) async fn check_parts(
+        &self,
+        name: &RepositoryName,
+        digests: &[Digest],
+    ) -> Result<()> {
+        let mut faults = Vec::new();
+        for digest in digests {
+            if !self.has_blob(name, digest).await? && !self.has_manifest(name, digest).await? {
+                faults.push(ReferenceFault {
+                    digest: digest.to_string(),
+                    missing: true,
+                    reason: format!(
+                        "{digest}, a part of a child of this index, was just collected from \
+                         {name}; push the child again"
+                    ),
+                });
+            }
+        }
+        if faults.is_empty() { Ok(()) } else { Err(Error::ManifestReferences(faults)) }
+    }
+
+    /// Looks whether a manifest is whole, down to what its children are made of.
+    pub(crate) async fn check_whole(
+        &self,
+        name: &RepositoryName,
+        manifest: &Manifest,
+    ) -> Result<()> {
+        let mut level = vec![manifest.clone()];
+        for _ in 0..CLAIMED_DEPTH_MAX {
+            let mut next = Vec::new();
+            for manifest in level {
+                self.check_manifest(name, &manifest).await?;
+                next.extend(self.take_parts(name, &manifest, false, &mut Parts::default()).await?);
+            }
+            level = next;
+        }
+        Ok(())
     }
 }
