@@ -12,6 +12,7 @@ use crate::trail::Trail;
 use crate::{Error, Registry, Result, layout, link};
 
 mod cache;
+mod promise;
 mod tagged;
 
 pub use cache::CacheStats;
@@ -95,36 +96,6 @@ impl Registry {
             self.tagged.note(name, &digest, &canonical);
         }
         Ok(StoredManifest { digest, media_type, content })
-    }
-
-    /// Keeps a manifest that a client was told of, by its digest, from being collected before the
-    /// grace time is over: it may go on to name it in an index instead of sending it.
-    ///
-    /// # Errors
-    /// [`Error::ManifestUnknown`] when it has just been collected.
-    pub async fn promise_manifest(&self, name: &RepositoryName, digest: &Digest) -> Result<()> {
-        let promised = async {
-            let canonical = match digest.algorithm() {
-                Algorithm::Sha256 => Some(*digest),
-                _ => self.linked_manifest(name, digest).await?,
-            };
-            match canonical {
-                Some(canonical) => self.promise_content(&canonical).await,
-                None => Ok(true),
-            }
-        };
-        match Box::pin(promised).await {
-            Ok(true) if !self.has_manifest(name, digest).await? => {
-                let reference = Reference::Digest(*digest);
-                Err(Error::ManifestUnknown { name: name.clone(), reference })
-            }
-            Ok(_) => Ok(()),
-            // A storage that can't be written to takes no push that it would matter for.
-            Err(error) => {
-                tracing::debug!(repository = %name, %digest, %error, "manifest can't be pinned");
-                Ok(())
-            }
-        }
     }
 
     /// Whether a repository has a manifest, data included.

@@ -193,8 +193,6 @@ fn unknown_verbs_and_flags_exit_with_usage() {
         assert!(!result.status.success(), "{arguments:?} {text}");
         assert!(text.contains("Usage: wharf"), "{arguments:?} {text}");
     }
-    let (result, text) = output(directory.path(), &["garbage-collect", "config.yml"], &[]);
-    assert!(!result.status.success() && text.contains("not built yet"), "{text}");
     for flag in ["--version", "-v", "-V"] {
         let (result, text) = output(directory.path(), &[flag], &[]);
         assert!(result.status.success() && text.starts_with("wharf "), "{text}");

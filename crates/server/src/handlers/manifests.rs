@@ -17,16 +17,18 @@ use crate::response::{self, Response, ResponseBody};
 use crate::{accept, body, conditional, events, headers};
 
 /// Serves a manifest, as it was pushed. For HEAD the same, of which the body is dropped later: a
-/// manifest is in memory anyway.
+/// manifest is in memory anyway. Who asks by HEAD for a digest may be about to name it in an index.
 pub(super) async fn get(
     call: &Call,
     name: &RepositoryName,
     reference: &Reference,
 ) -> Result<Response, ApiError> {
-    let stored = call.app.registry.get_manifest(name, reference).await?;
-    if let (Reference::Digest(digest), &Method::HEAD) = (reference, &call.parts.method) {
-        Box::pin(call.app.registry.promise_manifest(name, digest)).await?;
-    }
+    let stored = match reference {
+        Reference::Digest(digest) if call.parts.method == Method::HEAD => {
+            call.app.registry.promise_manifest(name, digest).await?
+        }
+        _ => call.app.registry.get_manifest(name, reference).await?,
+    };
     let stored = negotiate(call, name, reference, stored).await?;
     let digest = stored.digest.to_string();
     let not_modified = conditional::none_match_fails(call.headers(), &digest);

@@ -83,6 +83,15 @@ enum Push {
     TagAgain,
     /// Names an untagged manifest in an index.
     Index,
+    /// Asks whether the manifest is there, sends it if not, and names it in an index.
+    IndexAfterLooking,
+}
+
+impl Push {
+    /// Whether an index is what is pushed in the end.
+    fn is_of_index(self) -> bool {
+        matches!(self, Self::Index | Self::IndexAfterLooking)
+    }
 }
 
 /// A collector, and a client that pushes.
@@ -95,7 +104,7 @@ impl<const TICKS: u32, const WHILES: u32, const MORTALS: usize> Pushing<TICKS, W
     }
 
     fn untagged(&self) -> bool {
-        matches!(self.0, Push::TagAgain | Push::Index)
+        self.0 == Push::TagAgain || self.0.is_of_index()
     }
 
     fn options(&self) -> CollectionOptions {
@@ -175,7 +184,7 @@ impl<const TICKS: u32, const WHILES: u32, const MORTALS: usize> Pushing<TICKS, W
         let reference = Reference::Tag(Tag::parse(TAG).unwrap());
         let pulled = registry.get_manifest(&self.target(), &reference).await;
         pulled.map_err(|error| failed("manifest", &error))?;
-        if self.0 == Push::Index {
+        if self.0.is_of_index() {
             let child = Reference::Digest(digest(&image()));
             let pulled = registry.get_manifest(&self.target(), &child).await;
             pulled.map_err(|error| failed("child", &error))?;
@@ -193,7 +202,7 @@ impl<const TICKS: u32, const WHILES: u32, const MORTALS: usize> Pushing<TICKS, W
         let blobs = layout::blobs().join("sha256").unwrap();
         let mut expected = vec![CONFIG, LAYER].into_iter().map(digest).collect::<Vec<_>>();
         expected.extend([digest(&image()), digest(&other_image())]);
-        expected.extend((self.0 == Push::Index).then(|| digest(&index())));
+        expected.extend(self.0.is_of_index().then(|| digest(&index())));
         for prefix in registry.driver.list(&blobs).await.unwrap().entries {
             let path = blobs.join(&prefix.name).unwrap();
             for entry in registry.driver.list(&path).await.unwrap().entries {
@@ -228,6 +237,17 @@ async fn run(push: Push, target: &RepositoryName, registry: &Registry) -> crate:
         }
         Push::AfterSending => send(LAYER).await?,
         Push::TagAgain => {}
+        Push::IndexAfterLooking => {
+            let child = digest(&image());
+            if registry.promise_manifest(target, &child).await.is_err() {
+                send(CONFIG).await?;
+                send(LAYER).await?;
+                let child = manifest(&child.to_string(), MediaType::OciManifest, image());
+                registry.put_manifest(target, child).await?;
+            }
+            let index = manifest(TAG, MediaType::OciIndex, index());
+            return registry.put_manifest(target, index).await.map(drop);
+        }
         Push::Index => {
             return match registry
                 .put_manifest(target, manifest(TAG, MediaType::OciIndex, index()))
@@ -313,6 +333,12 @@ fn an_index_of_what_had_no_tag() {
 
 #[test]
 #[ignore = "takes minutes; .ci/run has a stage for it"]
+fn an_index_after_looking() {
+    holds("index after looking", &Pushing::<0, 1, 0>(Push::IndexAfterLooking));
+}
+
+#[test]
+#[ignore = "takes minutes; .ci/run has a stage for it"]
 fn a_collector_that_is_killed() {
     holds("killed, tagging", &Pushing::<0, 1, 1>(Push::TagAgain));
     holds("killed, mounting", &Pushing::<0, 1, 1>(Push::AfterMounting));
@@ -328,6 +354,7 @@ fn each_safeguard_is_missed() {
         (Break::Batch, Push::TagAgain),
         (Break::LookingAgain, Push::TagAgain),
         (Break::Promise, Push::AfterLooking),
+        (Break::Promise, Push::IndexAfterLooking),
     ] {
         is_missed(safeguard, push);
     }
