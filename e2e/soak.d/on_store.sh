@@ -9,7 +9,8 @@ YAML
 }
 
 # deleted_by_collections: how many blobs, of all collections that came to their end.
-deleted_by_collections() { grep -a 'garbage collection finished' "$REPLICA_LOG" | grep -ao 'blobs=[0-9]*' | awk -F= '{ n += $2 } END { print n + 0 }'; }
+deleted_by_collections() { sed -n 's/.*garbage collection finished.* blobs=\([0-9]*\) .*/\1/p' "$REPLICA_LOG" | awk '{ n += $1 } END { print n + 0 }'; }
+collections() { grep -a 'garbage collection finished' "$REPLICA_LOG" | grep -ao 'blobs=[0-9]*' | awk -F= '{ n += $2 } END { print n + 0 }'; }
 collections() { grep -ac 'garbage collection finished' "$REPLICA_LOG" || true; }
 
 # kill_one FIRST: a replica from FIRST on, at random, which is started again.
@@ -22,19 +23,19 @@ kill_one() {
     replica_wait "$victim"
 }
 
-# soak NAME SECONDS GRACE INTERVAL DELETED: INTERVAL is that of all but the first replica. Where fewer blobs were
+# soak NAME SECONDS GRACE INTERVAL DELETED: INTERVAL is that of all but the first replica, which
+# collects all the time, and is killed as well if all do. Where fewer blobs were
 # deleted than DELETED, nothing was shown.
 soak() {
-    local name=$1 seconds=$2 grace=$3 interval=$4 wanted=$5 kills=0 first=0 code=0 worker deleted i
-    [ "$interval" = 1s ] || first=1
-    replicas_start "$name" "$(soak_storage "$grace" 1s)"
+    local name=$1 seconds=$2 grace=$3 interval=$4 wanted=$5 kills=0 first=0 code=0 worker deleted
+    replicas_start "$name" "$(soak_storage "$grace" "$interval")"
     if [ "$interval" != 1s ]; then
-        for ((i = 1; i < REPLICA_COUNT; i++)); do
-            sed -i "s/interval: 1s/interval: $interval/" "$WORK/replica-$i.yml"
-            replica_stop "$i"
-            replica_spawn "$i"
-        done
-        for ((i = 1; i < REPLICA_COUNT; i++)); do replica_wait "$i"; done
+        # The first is not killed, and nobody else begins before it.
+        first=1
+        replica_stop 0
+        sed -i "s/interval: $interval/interval: 1s/" "$WORK/replica-0.yml"
+        replica_spawn 0
+        replica_wait 0
     fi
     mkdir -p "$WORK/$name"
     python3 "$E2E_DIR/soak.d/soak.py" run "$WORK/$name/ledger" "${REPLICA_URLS[@]#http://}" --front "${FRONT_URL#http://}" \
