@@ -41,9 +41,21 @@ impl Registry {
         if !self.promise_parts(name, stored, &view, &canonical).await? {
             return Ok(false);
         }
-        match self.overtaken(view).await? {
-            Some(view) => self.promise_parts(name, stored, &view, &canonical).await,
-            None => Ok(true),
+        let Some(view) = self.overtaken(view).await? else { return Ok(true) };
+        // A whole collection may have come and gone meanwhile.
+        Ok(self.promise_parts(name, stored, &view, &canonical).await?
+            && self.is_whole(name, stored).await?)
+    }
+
+    async fn is_whole(&self, name: &RepositoryName, stored: &StoredManifest) -> Result<bool> {
+        if !self.has_manifest(name, &stored.digest).await? {
+            return Ok(false);
+        }
+        let Ok(manifest) = Manifest::parse_stored(&stored.content) else { return Ok(true) };
+        match self.check_whole(name, &manifest).await {
+            Err(Error::ManifestReferences(_)) => Ok(false),
+            Err(error @ Error::Storage(_)) => Err(error),
+            Ok(()) | Err(_) => Ok(true),
         }
     }
 
