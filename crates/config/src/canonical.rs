@@ -29,6 +29,7 @@ pub(crate) fn canonical(node: Node, kind: Kind, path: &str, findings: &mut Findi
         | Kind::Bool
         | Kind::Int { .. }
         | Kind::Duration
+        | Kind::Age
         | Kind::DurationOrOff => single(node, path, findings),
     }
 }

@@ -87,6 +87,25 @@ pub(crate) fn compile(text: &str) -> Result<Regex, String> {
     })
 }
 
+/// A pattern of repositories' names.
+pub(crate) fn repository_pattern(text: &str) -> Result<(), String> {
+    let is_good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-/*?".contains(c);
+    let advice = "is no pattern of repositories: write a name, with * for any text without a slash \
+                  and ** for any text";
+    pattern(text, is_good, advice)
+}
+
+/// A pattern of tags.
+pub(crate) fn tag_pattern(text: &str) -> Result<(), String> {
+    let is_good = |c: char| c.is_ascii_alphanumeric() || "._-*?".contains(c);
+    pattern(text, is_good, "is no pattern of tags: write a tag, with * for any text")
+}
+
+fn pattern(text: &str, is_good: impl Fn(char) -> bool, advice: &str) -> Result<(), String> {
+    let has_length = (1..=limits::PATTERN_BYTES_MAX).contains(&text.len());
+    if has_length && text.chars().all(is_good) { Ok(()) } else { Err(advice.to_owned()) }
+}
+
 /// A regular expression.
 pub(crate) fn regular_expression(text: &str) -> Result<(), String> {
     compile(text).map(|_| ())

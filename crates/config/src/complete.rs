@@ -106,11 +106,14 @@ fn complete_scalar(node: &mut Node, kind: Kind, path: &str, findings: &mut Findi
             Some(truth) => Ok(truth.to_string()),
             None => Err(quoted(&value.text, "is no boolean; write true or false")),
         },
-        Kind::Int { .. } | Kind::Duration | Kind::DurationOrOff if value.text.is_empty() => {
+        Kind::Int { .. } | Kind::Duration | Kind::Age | Kind::DurationOrOff
+            if value.text.is_empty() =>
+        {
             return false;
         }
         Kind::Int { min, max } => integer(&value.text, min, max),
         Kind::Duration => duration(&value.text, 0),
+        Kind::Age => age(&value.text),
         Kind::DurationOrOff => duration(&value.text, i64::MIN),
         _ => return true,
     };
@@ -156,6 +159,22 @@ fn integer(text: &str, min: i64, max: i64) -> Result<String, String> {
         return Err(quoted(text, &format!("must be {max} or less")));
     }
     Ok(number.to_string())
+}
+
+fn age(text: &str) -> Result<String, String> {
+    let advice = "is no time; write one with its unit, such as 30d, 2w or 12h";
+    // Nobody means nanoseconds, and what is too short by that may be deleted.
+    let nanoseconds = match scalar::integer(text) {
+        Some(_) => None,
+        None => scalar::nanoseconds_with_days(text),
+    };
+    match nanoseconds.map(u64::try_from) {
+        Some(Ok(1..)) => {}
+        Some(_) => return Err(quoted(text, "must be more than nothing")),
+        None => return Err(quoted(text, advice)),
+    }
+    let nanoseconds = nanoseconds.unwrap_or_default().unsigned_abs();
+    Ok(scalar::format_duration(Duration::from_nanos(nanoseconds)))
 }
 
 fn duration(text: &str, min: i64) -> Result<String, String> {

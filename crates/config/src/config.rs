@@ -18,6 +18,7 @@ use crate::{
         policy::{self, Policy},
         proxy::{self, Proxy},
         redis::{self, Redis},
+        retention::{self, Retention},
         storage::{self, Storage},
         tags::{self, Tags},
         validation::{self, Validation},
@@ -45,6 +46,8 @@ pub struct Config {
     pub redis: Redis,
     /// `health`.
     pub health: Health,
+    /// `retention`.
+    pub retention: Retention,
     /// `catalog`.
     pub catalog: Catalog,
     /// `tags`.
@@ -88,6 +91,7 @@ impl Config {
             notifications: notifications::read(reader.section("notifications")),
             redis: redis::read(reader.section("redis")),
             health: health::read(reader.section("health")),
+            retention: retention::read(reader.section("retention")),
             catalog: catalog::read(reader.section("catalog")),
             tags: tags::read(reader.section("tags")),
             proxy: proxy::read(reader.section("proxy")),

@@ -28,6 +28,7 @@ fn type_of(key: &Key) -> String {
         Kind::Int { min: i64::MIN, .. } => "integer".to_owned(),
         Kind::Int { min, max } => format!("integer {min}…{max}"),
         Kind::Duration => "duration".to_owned(),
+        Kind::Age => "duration, also in days (`30d`)".to_owned(),
         Kind::DurationOrOff => "duration, may be negative".to_owned(),
         Kind::TextList(_) => "list of texts".to_owned(),
         Kind::TextMap { .. } => "map of names to values".to_owned(),

@@ -58,6 +58,7 @@ pub use sections::{
     policy::Policy,
     proxy::{CredentialHelper, Proxy},
     redis::{Redis, RedisRouting, RedisTls},
+    retention::{Retention, RetentionRule},
     storage::{
         Azure, AzureCredentials, Deletion, DescriptorCache, Driver, Filesystem, FreeSpace,
         GarbageCollection, Gcs, S3, Scrub, Storage, UploadPurging, When,

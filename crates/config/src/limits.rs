@@ -27,3 +27,6 @@ pub const SHOWN_VALUE_CHARS_MAX: usize = 60;
 
 /// Largest compiled size of one regular expression, in bytes.
 pub const REGEX_SIZE_BYTES_MAX: usize = 1024 * 1024;
+
+/// Longest pattern of repositories or tags, in bytes: that of the longest name.
+pub const PATTERN_BYTES_MAX: usize = 255;

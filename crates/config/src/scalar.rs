@@ -42,6 +42,19 @@ pub(crate) fn nanoseconds(text: &str) -> Option<i64> {
     if let Some(bare) = integer(text) {
         return Some(bare);
     }
+    sum_of_units(text, in_nanoseconds)
+}
+
+/// The same in days (`d`) and weeks (`w`) as well, and never without a unit.
+pub(crate) fn nanoseconds_with_days(text: &str) -> Option<i64> {
+    sum_of_units(text, |number, unit| match unit {
+        "d" => in_nanoseconds(number, "h")?.checked_mul(24),
+        "w" => in_nanoseconds(number, "h")?.checked_mul(7 * 24),
+        _ => in_nanoseconds(number, unit),
+    })
+}
+
+fn sum_of_units(text: &str, in_nanoseconds: impl Fn(&str, &str) -> Option<i128>) -> Option<i64> {
     let (negative, mut rest) = match text.as_bytes().first()? {
         b'-' => (true, &text[1..]),
         b'+' => (false, &text[1..]),

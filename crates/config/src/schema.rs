@@ -21,6 +21,8 @@ pub(crate) enum Kind {
     Int { min: i64, max: i64 },
     /// Go duration, zero or more.
     Duration,
+    /// Go duration of more than nothing, also in days (`d`) and weeks (`w`), with its unit.
+    Age,
     /// Go duration; zero and less mean "off" or "the default".
     DurationOrOff,
     /// List of texts; a single text is a list of one.
@@ -183,6 +185,10 @@ pub(crate) const fn bounded(name: &'static str, min: i64, max: i64, meaning: &'s
 
 pub(crate) const fn duration(name: &'static str, meaning: &'static str) -> Key {
     key(name, Kind::Duration, meaning)
+}
+
+pub(crate) const fn age(name: &'static str, meaning: &'static str) -> Key {
+    key(name, Kind::Age, meaning)
 }
 
 pub(crate) const fn duration_or_off(name: &'static str, meaning: &'static str) -> Key {

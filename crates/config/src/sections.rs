@@ -13,6 +13,7 @@ pub mod policy;
 pub mod proxy;
 pub mod redis;
 pub mod reporting;
+pub mod retention;
 pub mod storage;
 pub mod tags;
 pub mod validation;
@@ -50,6 +51,7 @@ pub(crate) static ROOT: Section = Section::new(&[
         &health::SECTION,
         "Health checks that turn the registry's answers into 503 while they fail.",
     ),
+    schema::section("retention", &retention::SECTION, "Which tags are kept. Not in Distribution."),
     schema::section("catalog", &catalog::SECTION, "The listing of repositories."),
     schema::section("tags", &tags::SECTION, "The listing of tags."),
     schema::optional("proxy", &proxy::SECTION, "Pull-through cache of one upstream registry."),

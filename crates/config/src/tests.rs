@@ -7,6 +7,7 @@ mod keys;
 mod printed;
 mod random;
 mod refused;
+mod retention;
 mod secrets;
 mod variables;
 mod yaml_rules;

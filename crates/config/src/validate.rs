@@ -8,6 +8,7 @@ use crate::{
     tree::{Entry, Node, Value},
 };
 
+mod retention;
 mod shared_cache;
 #[cfg(test)]
 pub(crate) use shared_cache::is_without_effect;
@@ -59,6 +60,7 @@ pub(crate) fn whole(root: &Node, findings: &mut Findings) {
     http(root, findings);
     maintenance(root, findings);
     collection(root, findings);
+    retention::check(root, findings);
     cache(root, findings);
     proxy(root, findings);
     endpoints(root, findings);

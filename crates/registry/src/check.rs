@@ -20,7 +20,6 @@ mod known;
 mod links;
 mod manifests;
 mod pace;
-mod pattern;
 mod quarantine;
 mod references;
 mod report;
@@ -37,10 +36,10 @@ use oci::Digest;
 use storage::{Driver, Entry, EntryKind, StorageError, StoragePath};
 use tokio::sync::Semaphore;
 
-use crate::layout;
 use crate::limits::{
     CHECK_CONCURRENCY, CHECK_CONCURRENCY_MAX, CHECK_FAILURES_IN_A_ROW_MAX, REMOTE_PAGE_ENTRIES,
 };
+use crate::{RepositoryPattern, layout};
 
 pub(crate) use content::{Content, Reading};
 pub use error::CheckError;
@@ -48,7 +47,6 @@ use error::Failure;
 pub use kind::{Kind, Severity};
 use known::{Fingerprint, KnownBlob, KnownBlobs};
 pub(crate) use pace::Pace;
-pub use pattern::{PatternError, RepositoryPattern};
 use quarantine::Repaired;
 pub use report::{Checked, End, Finding, Group, Outcome, Phase, Report, Snapshot, Weighed};
 use tally::Tally;

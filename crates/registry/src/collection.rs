@@ -19,7 +19,7 @@ use oci::RepositoryName;
 use tokio::time::Instant;
 
 use crate::limits::COLLECTION_GRACE;
-use crate::{Error, Registry};
+use crate::{Error, Registry, RetentionRules};
 
 mod blobs;
 mod garbage;
@@ -32,6 +32,7 @@ mod pinned;
 mod remains;
 mod report;
 mod repository;
+mod retained;
 mod round;
 mod sweep;
 
@@ -41,7 +42,7 @@ pub(crate) mod model;
 pub use garbage::{Garbage, Reason};
 pub(crate) use history::History;
 pub use history::Totals;
-pub use report::{Counts, Event, Problem, Report};
+pub use report::{Counts, Event, Problem, Report, Retained, RetentionReport};
 
 use lease::Lease;
 use mark::Marks;
@@ -73,6 +74,8 @@ pub struct CollectionOptions {
     pub dry_run: bool,
     /// Uploads that nothing happened to for so long go as well.
     pub uploads_older_than: Option<Duration>,
+    /// The rules by which tags go; none does when there are none.
+    pub retention: Option<Arc<RetentionRules>>,
 }
 
 impl Default for CollectionOptions {
@@ -85,7 +88,14 @@ impl Default for CollectionOptions {
             rate: None,
             dry_run: false,
             uploads_older_than: None,
+            retention: None,
         }
+    }
+}
+
+impl CollectionOptions {
+    fn selects(&self, name: &RepositoryName) -> bool {
+        self.repositories.as_ref().is_none_or(|selects| selects(name))
     }
 }
 
@@ -98,6 +108,7 @@ impl fmt::Debug for CollectionOptions {
             .field("rate", &self.rate)
             .field("dry_run", &self.dry_run)
             .field("uploads_older_than", &self.uploads_older_than)
+            .field("retention", &self.retention)
             .finish_non_exhaustive()
     }
 }
@@ -228,6 +239,7 @@ impl Run<'_> {
 
     async fn collect(&mut self) -> Result<(), CollectionError> {
         self.pin_down().await?;
+        self.flush_pulls().await?;
         let garbage = self.mark().await?;
         self.sweep_all(garbage).await?;
         if !self.collection.is_stopped() {
@@ -242,6 +254,6 @@ impl Run<'_> {
     }
 
     fn selects(&self, name: &RepositoryName) -> bool {
-        self.options.repositories.as_ref().is_none_or(|selects| selects(name))
+        self.options.selects(name)
     }
 }

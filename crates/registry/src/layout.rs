@@ -32,6 +32,9 @@
 //! /wharf/v1/quarantine/links/<time>/<path>                           damaged links, likewise
 //! /wharf/v1/scrub                                                    how far the scrub is
 //! /wharf/v1/readonly                                                 the registry is read-only
+//! /wharf/v1/pulls/<name>/_pulls/<server>.<day>                       when it was last pulled by a server
+//! /wharf/v1/pulls/<name>/_pulls/merged                               what is left of earlier days' files
+//! /wharf/v1/pulls/_since                                             when that began to be noted
 //! ```
 
 use oci::{Algorithm, Digest, RepositoryName, Tag};
@@ -49,6 +52,7 @@ const SERVERS: &str = "/wharf/v1/servers";
 const QUARANTINE: &str = "/wharf/v1/quarantine";
 const SCRUB: &str = "/wharf/v1/scrub";
 const READ_ONLY: &str = "/wharf/v1/readonly";
+const PULLS: &str = "/wharf/v1/pulls";
 
 /// The directory above everything that is Distribution's.
 const REGISTRY: &str = "/docker/registry/v2";
@@ -306,6 +310,31 @@ pub fn servers() -> StoragePath {
 #[must_use]
 pub fn server(id: &Uuid) -> StoragePath {
     path(format!("{SERVERS}/{id}"))
+}
+
+/// The directory of the notes about when a repository's manifests were pulled. No component of a
+/// name begins with `_`, so that it is never that of another repository.
+#[must_use]
+pub fn pulls(name: &RepositoryName) -> StoragePath {
+    path(format!("{PULLS}/{name}/_pulls"))
+}
+
+/// What a server noted on a day, in days since 1970.
+#[must_use]
+pub fn pulls_of_day(name: &RepositoryName, server: &Uuid, day: u32) -> StoragePath {
+    path(format!("{PULLS}/{name}/_pulls/{server}.{day}"))
+}
+
+/// What servers noted on earlier days, put together.
+#[must_use]
+pub fn pulls_merged(name: &RepositoryName) -> StoragePath {
+    path(format!("{PULLS}/{name}/_pulls/merged"))
+}
+
+/// Since when pulls are noted without a gap.
+#[must_use]
+pub fn pulls_since() -> StoragePath {
+    path(format!("{PULLS}/_since"))
 }
 
 /// The directory of a blob; `digest` is its canonical one.

@@ -241,3 +241,27 @@ pub const SCRUB_FAILURES_IN_A_ROW_MAX: u32 = 16;
 
 /// How many errors of links and manifests one pass logs.
 pub const SCRUB_FINDINGS_LOGGED_MAX: usize = 100;
+
+/// How many manifests a server has in mind that were pulled lately, about 250 bytes each. Of more than
+/// that within a minute it is not known that they were pulled.
+pub const PULLS_NOTED_MAX: usize = 65_536;
+
+/// How exactly it is noted when something was pulled: again after so long. Whoever asks takes the end
+/// of that time.
+pub const PULL_RESOLUTION: Duration = Duration::from_secs(600);
+
+/// How often what was pulled is written down.
+pub const PULLS_FLUSH_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Of how many of a repository's manifests and tags a server notes that they were pulled on a day: of
+/// those that were pulled last.
+pub const PULLS_OF_DAY_MAX: usize = 20_000;
+
+/// Of how many of a repository's manifests and tags it is kept that they were pulled on earlier days.
+pub const PULLS_MERGED_MAX: usize = 100_000;
+
+/// The largest file of pulls that is read, in bytes. The longest of its lines takes 147.
+pub const PULLS_FILE_BYTES_MAX: u64 = 16 << 20;
+
+/// How many decisions about tags a collection's report lists. The others are counted.
+pub const RETENTION_LISTED_MAX: usize = 1000;

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use oci::{
     Algorithm, Digest, Manifest, MediaType, Reference, RepositoryName, Tag, sniff_media_type,
 };
-use storage::{Change, StorageError};
+use storage::{Change, StorageError, StoragePath};
 
 use crate::descriptors::Gone;
 use crate::limits::{ANSWER_SOURCES_MAX, STORED_MANIFEST_BYTES_MAX};
@@ -186,19 +186,45 @@ impl Registry {
         let index = |tag| link::change(layout::tag_index(name, tag, &digest), &digest);
         new.extend(tags.iter().map(index));
         let current = |tag| link::change(layout::tag_current(name, tag), &digest);
+        let stages = || vec![new.clone(), tags.iter().map(current).collect()];
+        let again = self.tags_pushed_again(name, &tags, &digest).await?;
         let ticket = self.ticket(name).await;
-        let applied = self.driver.apply(vec![new, tags.iter().map(current).collect()]).await;
+        let applied = self.driver.apply(stages()).await;
         // Whatever came of it: some of them may name it now.
         self.listings.forget_named(&layout::tags(name), tags.iter().map(Tag::as_str));
         applied?;
+        for path in again {
+            self.driver.put(&path, link::content(&digest)).await?;
+        }
         self.promise(&view, &canonical).await?;
         if let Some(view) = self.overtaken(view).await? {
             self.claim_manifest(&view, name, named, &tags).await?;
             self.check_whole(name, &manifest).await?;
+            // What was there already may have gone before it was claimed anew: the tag, too.
+            self.driver.apply(stages()).await?;
         }
         self.remember_manifest(&canonical, media_type, &content);
         self.remember_revision(ticket, name, &digest, &canonical).await;
         Ok(PushedManifest { digest, subject: manifest.subject_digest(), tags })
+    }
+
+    /// The links of those of these tags that name this manifest already. Only for rules that ask when
+    /// a tag was pushed: what is there already is not written otherwise.
+    async fn tags_pushed_again(
+        &self,
+        name: &RepositoryName,
+        tags: &[Tag],
+        digest: &Digest,
+    ) -> Result<Vec<StoragePath>> {
+        let mut again = Vec::new();
+        if self.options.renew_tags {
+            for path in tags.iter().map(|tag| layout::tag_current(name, tag)) {
+                if link::look(&*self.driver, &path).await? == link::Found::Link(*digest) {
+                    again.push(path);
+                }
+            }
+        }
+        Ok(again)
     }
 
     /// Deletes a manifest from a repository, and every tag that names it, which are returned. Its

@@ -15,6 +15,7 @@ use crate::limits::{self, REMOTE_READS_AT_ONCE};
 use crate::listings::Listings;
 use crate::manifests::{ManifestCache, Tagged};
 use crate::policy::Validation;
+use crate::pulls::Pulls;
 use crate::redirects::Redirects;
 use crate::referrers::ReferrersIndexes;
 use crate::uploads::{Budget, HashStates};
@@ -33,6 +34,11 @@ pub struct Options {
     pub redirects: Redirects,
     /// How long something that a client was told of is kept, though nothing refers to it.
     pub grace: Duration,
+    /// Whether it is noted when manifests are pulled.
+    pub record_pulls: bool,
+    /// Whether a push of a tag that names its manifest already counts as one, at the price of
+    /// writing its link anew.
+    pub renew_tags: bool,
 }
 
 impl Default for Options {
@@ -43,6 +49,8 @@ impl Default for Options {
             manifest_cache_entries: limits::MANIFEST_CACHE_ENTRIES,
             redirects: Redirects::default(),
             grace: limits::COLLECTION_GRACE,
+            record_pulls: false,
+            renew_tags: false,
         }
     }
 }
@@ -61,6 +69,8 @@ pub struct Registry {
     pub(crate) upload_budget: Budget,
     pub(crate) claims: Claims,
     pub(crate) history: History,
+    /// What was pulled lately; none where nobody wants to know.
+    pub(crate) pulls: Option<Box<Pulls>>,
     /// What several servers remember together; most have none.
     pub(crate) descriptors: Option<Arc<dyn DescriptorCache>>,
 }
@@ -80,6 +90,7 @@ impl Registry {
             upload_budget: Budget::default(),
             claims: Claims::new(&*driver, options.grace),
             history: History::default(),
+            pulls: options.record_pulls.then(Box::default),
             descriptors: None,
             driver,
             options,

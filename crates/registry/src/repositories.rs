@@ -71,6 +71,7 @@ impl Registry {
         for directory in own_directories(name) {
             self.delete_if_there(&directory).await?;
         }
+        self.delete_if_there(&layout::pulls(name)).await?;
         self.delete_empty_directories(name).await?;
         Ok(deleted)
     }

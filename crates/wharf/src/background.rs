@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::assembly::Parts;
-use crate::{collecting, listening, presence, purging, scrubbing, shutdown};
+use crate::{collecting, listening, presence, purging, retention, scrubbing, shutdown};
 
 /// A task that runs until it is dropped.
 type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -43,7 +43,8 @@ pub(crate) async fn start(
     }
     if config.storage.gc.enabled && !config.storage.read_only {
         let (registry, config) = (Arc::clone(parts.app.registry()), config.clone());
-        let run = move || collecting::run(Arc::clone(&registry), config.clone());
+        let rules = retention::rules(&config)?;
+        let run = move || collecting::run(Arc::clone(&registry), config.clone(), rules.clone());
         tasks.push(Box::pin(while_writable(Arc::clone(&parts.app), run)));
     }
     if let Some(scrub) = &parts.scrub {
@@ -70,6 +71,10 @@ pub(crate) async fn start(
         let driver = Arc::clone(parts.app.registry().driver());
         let stopped = stop.clone().cancelled_owned();
         running.push(tokio::spawn(presence::run(driver, config.storage.gc.grace, stopped)));
+    }
+    if !config.storage.read_only {
+        let stopped = stop.clone().cancelled_owned();
+        running.push(tokio::spawn(retention::note_pulls(Arc::clone(&parts.app), stopped)));
     }
     running.extend(debug_server(config, parts, stop).await?);
     Ok(running)

@@ -300,10 +300,13 @@ pub(crate) struct CollectArguments {
     /// Take nothing out of other repositories: * is any text without a slash, ** any text. Blobs that
     /// no repository has go in any case.
     #[arg(long, value_name = "GLOB")]
-    pub(crate) repository: Option<registry::check::RepositoryPattern>,
+    pub(crate) repository: Option<registry::RepositoryPattern>,
     /// How many operations on the storage are made in a second at most.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) rate: Option<u32>,
+    /// Say also which tags the rules of `retention` keep, and why.
+    #[arg(long)]
+    pub(crate) explain: bool,
     /// Print the report as JSON.
     #[arg(long)]
     pub(crate) json: bool,
@@ -321,7 +324,7 @@ pub(crate) struct CheckArguments {
     pub(crate) quick: bool,
     /// Only these repositories, and their blobs: * is any text without a slash, ** any text.
     #[arg(long, value_name = "GLOB")]
-    pub(crate) repository: Option<registry::check::RepositoryPattern>,
+    pub(crate) repository: Option<registry::RepositoryPattern>,
     /// How much is read in a second at most: bytes, or with KiB, MiB, GiB behind it.
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
     pub(crate) rate: Option<NonZeroU64>,
@@ -375,6 +378,7 @@ mod tests {
             ("wharf garbage-collect -d -m -q config.yml", true),
             ("wharf garbage-collect --dry-run --delete-untagged=true config.yml", true),
             ("wharf garbage-collect --older-than 1h30m --repository a/** --json", true),
+            ("wharf garbage-collect --dry-run --explain config.yml", true),
             ("wharf garbage-collect --older-than soon", false),
             ("wharf config check --files config.yml", true),
             ("wharf config print", true),

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use config::{Config, When};
-use registry::collection::{Event, Report};
-use registry::{Collection, CollectionError, CollectionOptions, Registry};
+use registry::collection::{Event, Garbage, Report};
+use registry::{Collection, CollectionError, CollectionOptions, Registry, RetentionRules};
 use tracing::{debug, error, info, warn};
 
 /// How long to wait before the first collection of a storage at most. A random part of it keeps
@@ -19,9 +19,9 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(600);
 const RETRY_AFTER: Duration = Duration::from_secs(300);
 
 /// Collects for ever; dropping the future ends it, and does no harm.
-pub(crate) async fn run(registry: Arc<Registry>, config: Config) {
+pub(crate) async fn run(registry: Arc<Registry>, config: Config, rules: Option<RetentionRules>) {
     let when = &config.storage.gc.when;
-    let collection = collection(&registry, &config);
+    let collection = collection(&registry, &config, rules);
     loop {
         wait(&registry, when).await;
         match collection.run().await {
@@ -73,7 +73,12 @@ async fn wait(registry: &Registry, when: &When) {
     }
 }
 
-fn collection(registry: &Arc<Registry>, config: &Config) -> Collection {
+fn collection(
+    registry: &Arc<Registry>,
+    config: &Config,
+    retention: Option<RetentionRules>,
+) -> Collection {
+    let only_told = retention.as_ref().is_some_and(|rules| rules.dry_run);
     let gc = &config.storage.gc;
     let purging = &config.storage.upload_purging;
     let options = CollectionOptions {
@@ -84,14 +89,28 @@ fn collection(registry: &Arc<Registry>, config: &Config) -> Collection {
         rate: gc.rate,
         dry_run: gc.dry_run,
         uploads_older_than: purging.enabled.then_some(purging.age),
+        retention: retention.map(Arc::new),
     };
     let dry_run = gc.dry_run;
     Collection::new(Arc::clone(registry), options)
-        .with_observer(Arc::new(move |event: &Event<'_>| log(event, dry_run)))
+        .with_observer(Arc::new(move |event: &Event<'_>| log(event, dry_run, only_told)))
 }
 
-fn log(event: &Event<'_>, dry_run: bool) {
+/// Tells of what happens. Nothing is deleted in a dry run, and no tag when the rules are only asked.
+fn log(event: &Event<'_>, dry_run: bool, only_told: bool) {
     match event {
+        Event::Retention { name, tag, decision } => {
+            let repository = name.as_str();
+            match decision.verdict.keeps() {
+                true => debug!(repository, %tag, reason = %decision, "tag kept"),
+                false if dry_run || only_told => {
+                    info!(repository, %tag, reason = %decision, "tag would be deleted");
+                }
+                false => info!(repository, %tag, reason = %decision, "tag goes by retention"),
+            }
+        }
+        // Told above.
+        Event::Garbage { garbage: Garbage::Tag { .. }, .. } => {}
         Event::Garbage { garbage, reason } if dry_run => {
             info!(%garbage, reason = reason.as_str(), "would be deleted");
         }

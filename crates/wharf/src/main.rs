@@ -15,6 +15,7 @@ mod notifications;
 mod options;
 mod presence;
 mod purging;
+mod retention;
 mod scrubbing;
 mod shared_cache;
 mod shutdown;

@@ -11,8 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use oci::{Digest, RepositoryName};
 use quick_cache::sync::Cache;
-use registry::check::RepositoryPattern;
-use registry::{Options, Registry};
+use registry::{Options, Registry, RepositoryPattern};
 use storage::Driver;
 use tokio::sync::Semaphore;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use archive::backup::{RestoreOptions, RestoreReport};
 use archive::{Backup, BackupError, Meter};
 use oci::{Algorithm, Digest};
-use registry::check::RepositoryPattern;
+use registry::RepositoryPattern;
 use storage::Driver;
 use storage::faulty::Faulty;
 

@@ -138,7 +138,7 @@ fn sample(path: &str, key: &Key) -> String {
         Kind::Bool => (key.default != Some("true")).to_string(),
         Kind::Int { min: 0, .. } | Kind::Int { min: i64::MIN, .. } => "37".to_owned(),
         Kind::Int { min, .. } => (min + 1).to_string(),
-        Kind::Duration | Kind::DurationOrOff => "37m0s".to_owned(),
+        Kind::Duration | Kind::Age | Kind::DurationOrOff => "37m0s".to_owned(),
         Kind::TextList(_) => "[one, two]".to_owned(),
         Kind::TextMap { .. } => "{one: two}".to_owned(),
         Kind::Headers { .. } => "{one: [two, three]}".to_owned(),

@@ -117,7 +117,7 @@ async fn look(
         Err(error) => return Err(error.into()),
     };
     Ok(found.and_then(|(stat, reason)| {
-        let is_old = !repository::is_younger(registry, options, stat.modified);
+        let is_old = !repository::is_younger(registry, options.older_than, stat.modified);
         let garbage = Garbage::Blob { digest, size_bytes: stat.size_bytes };
         is_old.then(|| Item::new(garbage, reason))
     }))

@@ -15,6 +15,8 @@ pub enum Garbage {
         name: RepositoryName,
         /// The tag.
         tag: Tag,
+        /// What it names. Should it name something else by then, it stays.
+        digest: Digest,
     },
     /// A manifest of a repository. Its content may be another one's, and is a blob of its own.
     Manifest {
@@ -88,7 +90,7 @@ impl Garbage {
     /// What an operation claims that relies on it.
     pub(super) fn claim(&self) -> Claim {
         match self {
-            Self::Tag { name, tag } => Claim::tag(name, tag),
+            Self::Tag { name, tag, .. } => Claim::tag(name, tag),
             Self::Manifest { digest, .. } | Self::Blob { digest, .. } => Claim::content(digest),
             Self::Layer { canonical, .. } => Claim::content(canonical),
         }
@@ -98,7 +100,7 @@ impl Garbage {
 impl fmt::Display for Garbage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Tag { name, tag } => write!(f, "tag {name}:{tag}"),
+            Self::Tag { name, tag, .. } => write!(f, "tag {name}:{tag}"),
             Self::Manifest { name, digest, .. } => write!(f, "manifest {name}@{digest}"),
             Self::Layer { name, digest, .. } => write!(f, "layer link {name}@{digest}"),
             Self::Blob { digest, .. } => write!(f, "blob {digest}"),
@@ -114,10 +116,14 @@ pub(super) struct Item {
     /// The manifests of the same repository whose end is the reason: as long as one of them stays,
     /// so does this.
     pub(super) parents: Vec<Claim>,
+    /// The tags that name it and go as well, likewise.
+    pub(super) tags: Vec<Claim>,
+    /// How many manifests are above it that go as well, one upon the other.
+    pub(super) depth: u32,
 }
 
 impl Item {
     pub(super) const fn new(garbage: Garbage, reason: Reason) -> Self {
-        Self { garbage, reason, parents: Vec::new() }
+        Self { garbage, reason, parents: Vec::new(), tags: Vec::new(), depth: 0 }
     }
 }

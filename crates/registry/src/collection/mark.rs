@@ -33,6 +33,8 @@ pub(super) struct Marks {
 pub(super) struct Litter {
     /// Whether manifests or tags are among it, so that all of it has to be judged again.
     pub(super) has_manifests: bool,
+    /// The tags that are garbage.
+    pub(super) tags: HashSet<Claim>,
     /// What is not garbage any more.
     pub(super) rescued: HashSet<Claim>,
 }
@@ -67,7 +69,7 @@ impl Run<'_> {
             let pinned = std::mem::take(&mut self.marks.pinned);
             let options = self.options;
             let judged: Vec<_> = stream::iter(names)
-                .map(|name| Repository::judge(registry, options, &pinned, name).boxed())
+                .map(|name| Repository::judge(registry, options, &pinned, None, name).boxed())
                 .buffered(registry.requests_at_once())
                 .collect()
                 .await;
@@ -95,6 +97,13 @@ impl Run<'_> {
         for problem in &repository.problems {
             self.report(Some(name), problem.clone());
         }
+        for (tag, decision) in &repository.decisions {
+            self.tell(&Event::Retention { name, tag, decision });
+            self.tally.retention(name, tag, decision);
+        }
+        if repository.asked_for_pulls && !self.options.dry_run {
+            self.merge_pulls(name).await?;
+        }
         self.marks.referenced.extend(repository.references.iter().copied());
         if repository.is_empty() {
             self.marks.empty.push(name.clone());
@@ -113,6 +122,9 @@ impl Run<'_> {
             }
             let litter = self.marks.littered.entry(name.clone()).or_default();
             litter.has_manifests |= !matches!(item.garbage, Garbage::Layer { .. });
+            if let Garbage::Tag { .. } = item.garbage {
+                litter.tags.insert(item.garbage.claim());
+            }
             self.tally.found(&item);
             self.tell(&Event::Garbage { garbage: &item.garbage, reason: item.reason });
             garbage.push(item);
@@ -137,6 +149,7 @@ impl Run<'_> {
         // What was pinned before everybody knew what is announced was pinned alone, without what it
         // is made of.
         self.pin_down().await?;
+        self.flush_pulls().await?;
         let mut walk = RepositoryWalk::starting_after(registry, None);
         while let Some(name) = Self::repositories(&mut walk).await? {
             let litter = self.marks.littered.get(&name);
@@ -151,7 +164,10 @@ impl Run<'_> {
 
     async fn judge_again(&mut self, name: RepositoryName) -> Result<(), CollectionError> {
         let pinned = std::mem::take(&mut self.marks.pinned);
-        let judged = Repository::judge(self.registry, self.options, &pinned, name.clone()).await;
+        let litter = self.marks.littered.remove(&name).unwrap_or_default();
+        let (registry, options, going) = (self.registry, self.options, Some(&litter.tags));
+        let judged = Repository::judge(registry, options, &pinned, going, name.clone()).await;
+        self.marks.littered.insert(name.clone(), litter);
         self.marks.pinned = pinned;
         let repository = judged?;
         self.pace.spend(repository.operations).await;

@@ -14,6 +14,7 @@
 use std::cell::Cell;
 
 mod explorer;
+mod retained;
 mod scenarios;
 mod stepped;
 

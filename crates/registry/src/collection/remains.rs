@@ -66,6 +66,7 @@ impl Run<'_> {
             above = parent;
         }
         if driver.stat(&layout::repository(name)).await.is_err() {
+            self.registry.delete_if_there(&layout::pulls(name)).await?;
             self.tally.repository_removed();
             self.tell(&Event::RepositoryRemoved { name });
         }

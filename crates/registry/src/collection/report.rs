@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use oci::{Digest, RepositoryName};
+use oci::{Digest, RepositoryName, Tag};
 use serde::Serialize;
 
 use super::garbage::{Garbage, Item, Reason};
-use crate::limits::COLLECTION_PROBLEMS_LISTED_MAX;
+use crate::limits::{COLLECTION_PROBLEMS_LISTED_MAX, RETENTION_LISTED_MAX};
+use crate::retention::Decision;
 
 /// Something that a collection just did or found.
 #[derive(Debug)]
@@ -22,6 +23,15 @@ pub enum Event<'a> {
         name: &'a RepositoryName,
         /// The manifest.
         digest: &'a Digest,
+    },
+    /// The rules were asked about a tag.
+    Retention {
+        /// The repository.
+        name: &'a RepositoryName,
+        /// The tag.
+        tag: &'a Tag,
+        /// What they say.
+        decision: &'a Decision,
     },
     /// Something is garbage.
     Garbage {
@@ -90,6 +100,28 @@ impl Counts {
     }
 }
 
+/// What the rules say of tags.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct RetentionReport {
+    /// Tags that they keep.
+    pub kept: u64,
+    /// Tags that they let go.
+    pub going: u64,
+    /// Those that go, the first of them.
+    pub tags: Vec<Retained>,
+}
+
+/// A tag, and what a rule says of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Retained {
+    /// The repository.
+    pub repository: String,
+    /// The tag.
+    pub tag: String,
+    /// The rule, counted from 1 on, and why.
+    pub why: String,
+}
+
 /// What a collection did.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
@@ -115,6 +147,8 @@ pub struct Report {
     pub uploads: u64,
     /// Repositories that had nothing left, and are gone.
     pub repositories_removed: u64,
+    /// What the rules say of tags, if there are any.
+    pub retention: RetentionReport,
     /// Whether there is more garbage than fits one run.
     pub left_over: bool,
     /// What can't be read or deleted, the first of it.
@@ -134,6 +168,7 @@ pub(super) struct Tally {
     young_blobs: u64,
     uploads: u64,
     repositories_removed: u64,
+    retention: RetentionReport,
     left_over: bool,
     problems: Vec<Problem>,
     problems_total: u64,
@@ -172,6 +207,19 @@ impl Tally {
         self.repositories_removed += 1;
     }
 
+    pub(super) fn retention(&mut self, name: &RepositoryName, tag: &Tag, decision: &Decision) {
+        let report = &mut self.retention;
+        if decision.verdict.keeps() {
+            report.kept += 1;
+            return;
+        }
+        report.going += 1;
+        if report.tags.len() < RETENTION_LISTED_MAX {
+            let (repository, tag) = (name.to_string(), tag.to_string());
+            report.tags.push(Retained { repository, tag, why: decision.to_string() });
+        }
+    }
+
     pub(super) const fn left_over(&mut self) {
         self.left_over = true;
     }
@@ -198,6 +246,7 @@ impl Tally {
             young_blobs: self.young_blobs,
             uploads: self.uploads,
             repositories_removed: self.repositories_removed,
+            retention: self.retention,
             left_over: self.left_over,
             problems: self.problems,
             problems_total: self.problems_total,

@@ -1,17 +1,19 @@
 //! One repository, judged: what of it is kept, and what that refers to.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use futures_util::{FutureExt as _, StreamExt as _, stream};
 use oci::{Algorithm, Digest, Manifest, RepositoryName, Tag};
 use storage::{StorageError, StoragePath};
 
 use super::garbage::{Garbage, Item, Reason};
+use super::retained::{Manifests, Tagged};
 use super::{CollectionError, CollectionOptions, links, mark};
 use crate::claims::Claim;
 use crate::limits::STORED_MANIFEST_BYTES_MAX;
 use crate::link::{self, Found};
+use crate::retention::Decision;
 use crate::{Registry, layout};
 
 /// What a look at a repository found.
@@ -30,6 +32,12 @@ pub(super) struct Repository {
     pub(super) problems: Vec<String>,
     /// What it took, in operations of the storage.
     pub(super) operations: u64,
+    /// What the rules say of its tags.
+    pub(super) decisions: Vec<(Tag, Decision)>,
+    /// Whether they asked what was pulled.
+    pub(super) asked_for_pulls: bool,
+    /// The tags that go.
+    pub(super) tags: Vec<Item>,
     manifests: Vec<Item>,
     layers: Vec<Item>,
     layers_kept: usize,
@@ -44,6 +52,17 @@ struct Node {
     subject: Option<Digest>,
 }
 
+/// Why a manifest goes.
+struct Doom {
+    reason: Reason,
+    /// The manifests whose end is the reason.
+    parents: Vec<Claim>,
+    /// The tags that name it and go as well.
+    tags: Vec<Claim>,
+    /// How many of the others are above it.
+    depth: u32,
+}
+
 impl Repository {
     fn new(name: RepositoryName) -> Self {
         Self {
@@ -54,17 +73,22 @@ impl Repository {
             doomed_references: HashSet::new(),
             problems: Vec::new(),
             operations: 0,
+            decisions: Vec::new(),
+            asked_for_pulls: false,
+            tags: Vec::new(),
             manifests: Vec::new(),
             layers: Vec::new(),
             layers_kept: 0,
         }
     }
 
-    /// Reads a repository and decides about its manifests and layer links.
+    /// Reads a repository and decides about its tags, manifests and layer links. Of tags only those
+    /// go that `going` names, if it is there.
     pub(super) async fn judge(
         registry: &Registry,
         options: &CollectionOptions,
         pinned: &HashSet<Claim>,
+        going: Option<&HashSet<Claim>>,
         name: RepositoryName,
     ) -> Result<Self, CollectionError> {
         let mut this = Self::new(name);
@@ -72,7 +96,7 @@ impl Repository {
         let nodes = this.read(registry, revisions).await?;
         let is_whole = this.problems.is_empty();
         let doomed = match is_whole {
-            true => this.doomed(registry, options, pinned, &nodes).await?,
+            true => this.doomed(registry, options, (pinned, going), &nodes).await?,
             false => HashMap::new(),
         };
         for node in nodes {
@@ -112,11 +136,11 @@ impl Repository {
     }
 
     pub(super) fn garbage(&self) -> impl Iterator<Item = &Item> {
-        self.manifests.iter().chain(&self.layers)
+        self.tags.iter().chain(&self.manifests).chain(&self.layers)
     }
 
     pub(super) fn into_garbage(self) -> impl Iterator<Item = Item> {
-        self.manifests.into_iter().chain(self.layers)
+        self.tags.into_iter().chain(self.manifests).chain(self.layers)
     }
 
     /// The manifests that a repository has, by their canonical digest, with the other digests under
@@ -200,106 +224,85 @@ impl Repository {
         &mut self,
         registry: &Registry,
         options: &CollectionOptions,
-        pinned: &HashSet<Claim>,
+        (pinned, going): (&HashSet<Claim>, Option<&HashSet<Claim>>),
         nodes: &[Node],
-    ) -> Result<HashMap<Digest, (Reason, Vec<Claim>)>, CollectionError> {
+    ) -> Result<HashMap<Digest, Doom>, CollectionError> {
         let there: HashSet<_> = nodes.iter().map(|node| node.digest).collect();
         let by_alias: HashMap<_, _> =
             nodes.iter().flat_map(|n| n.aliases.iter().map(|a| (*a, n.digest))).collect();
-        let subject = |node: &Node| {
-            node.subject.map(|subject| by_alias.get(&subject).copied().unwrap_or(subject))
-        };
+        let manifests = Manifests { there, by_alias };
+        let subject = |node: &Node| node.subject.map(|subject| manifests.canonical(&subject));
         let is_orphan = |node: &Node| {
-            options.referrers && subject(node).is_some_and(|subject| !there.contains(&subject))
+            let is_gone = |subject| !manifests.there.contains(&subject);
+            options.referrers && subject(node).is_some_and(is_gone)
         };
-        if !options.untagged && !nodes.iter().any(is_orphan) {
+        let rules = options.retention.as_deref().filter(|_| options.selects(&self.name));
+        let name = self.name.clone();
+        let rules = rules.and_then(|rules| rules.of(&name));
+        if rules.is_none() && !options.untagged && !nodes.iter().any(is_orphan) {
             return Ok(HashMap::new());
         }
-        let tagged = self.tagged(registry, &by_alias).await?;
+        let tagged = self.tagged(registry, options, (rules.as_ref(), going), &manifests).await?;
+        // How old something has to be to go; it stays if there is no such age.
+        let age = |node: &Node| match options.untagged || is_orphan(node) {
+            true => Some(options.older_than),
+            false => tagged.untagged.map(|age| age.max(options.older_than)),
+        };
         let mut kept: HashSet<Digest> = HashSet::new();
         let is_root = |node: &Node| {
-            let may_go = options.untagged || is_orphan(node);
-            !may_go
-                || tagged.contains(&node.digest)
+            age(node).is_none()
+                || tagged.kept.contains(&node.digest)
                 || pinned.contains(&Claim::content(&node.digest))
         };
         let roots: Vec<_> = nodes.iter().filter(|n| is_root(n)).map(|n| n.digest).collect();
         spread(nodes, &subject, roots, &mut kept);
         for node in nodes {
-            if kept.contains(&node.digest) {
-                continue;
-            }
+            let Some(age) = age(node).filter(|_| !kept.contains(&node.digest)) else { continue };
             let link = layout::revision_link(&self.name, &node.digest);
             self.operations += 2;
-            if is_young(registry, options, &[&link, &layout::blob_data(&node.digest)]).await? {
+            if was_pulled(registry, &tagged, node, age)
+                || is_young(registry, age, &[&link, &layout::blob_data(&node.digest)]).await?
+            {
                 spread(nodes, &subject, vec![node.digest], &mut kept);
             }
         }
-        let mut doomed: HashMap<Digest, (Reason, Vec<Claim>)> = HashMap::new();
+        let mut doomed: HashMap<Digest, Doom> = HashMap::new();
         for node in nodes.iter().filter(|node| !kept.contains(&node.digest)) {
-            let reason = if is_orphan(node) { Reason::SubjectGone } else { Reason::Untagged };
-            let parent = subject(node).filter(|subject| there.contains(subject));
-            let entry = doomed.entry(node.digest).or_insert_with(|| (reason, Vec::new()));
-            entry.1.extend(parent.map(|parent| Claim::content(&parent)));
+            let reason = match (is_orphan(node), options.untagged) {
+                (true, _) => Reason::SubjectGone,
+                (false, true) => Reason::Untagged,
+                (false, false) => Reason::Retention,
+            };
+            let parent = subject(node).filter(|subject| manifests.there.contains(subject));
+            let parents = parent.iter().map(Claim::content).collect();
+            let tags = tagged.going.get(&node.digest).cloned().unwrap_or_default();
+            doomed.insert(node.digest, Doom { reason, parents, tags, depth: 0 });
         }
         for node in nodes.iter().filter(|node| !kept.contains(&node.digest)) {
             for part in &node.parts {
-                if let Some((_, parents)) = doomed.get_mut(part) {
-                    parents.push(Claim::content(&node.digest));
+                if let Some(doom) = doomed.get_mut(part) {
+                    doom.parents.push(Claim::content(&node.digest));
                 }
             }
         }
+        measure_depths(&mut doomed);
         Ok(doomed)
     }
 
-    /// The canonical digests of what tags name.
-    async fn tagged(
-        &mut self,
-        registry: &Registry,
-        by_alias: &HashMap<Digest, Digest>,
-    ) -> Result<HashSet<Digest>, CollectionError> {
-        let tags = links::tags(registry, &self.name).await?;
-        self.operations += tags.len() as u64;
-        let name = self.name.clone();
-        let mut looks = stream::iter(tags)
-            .map(|tag| {
-                let path = layout::tag_current(&name, &tag);
-                look_at(registry, tag, path).boxed()
-            })
-            .buffered(registry.requests_at_once());
-        let mut tagged = HashSet::new();
-        while let Some((tag, found)) = looks.next().await {
-            match found {
-                Ok(Found::Link(digest)) => {
-                    tagged.insert(by_alias.get(&digest).copied().unwrap_or(digest));
-                    self.kept_tags.push(tag);
-                }
-                Ok(Found::Nothing) => {}
-                Ok(Found::Damaged { size_bytes }) => self.problems.push(format!(
-                    "the link of tag {tag} is damaged ({size_bytes} bytes); what the repository \
-                     has is kept"
-                )),
-                Err(error) => self.problems.push(error.to_string()),
-            }
-        }
-        if !self.problems.is_empty() {
-            // It can't be known what the tag is for.
-            tagged.extend(by_alias.values());
-        }
-        Ok(tagged)
-    }
-
     /// Puts a manifest to those that are kept, or to the garbage.
-    fn settle(&mut self, node: Node, doomed: &HashMap<Digest, (Reason, Vec<Claim>)>) {
+    fn settle(&mut self, node: Node, doomed: &HashMap<Digest, Doom>) {
         let Node { digest, aliases, parts, .. } = node;
         let claims = parts.iter().chain([&digest]).map(Claim::content);
         match doomed.get(&digest) {
-            Some((reason, parents)) if self.problems.is_empty() => {
+            Some(doom) if self.problems.is_empty() => {
                 self.doomed_references.extend(claims);
                 let garbage = Garbage::Manifest { name: self.name.clone(), digest, aliases };
-                let mut item = Item::new(garbage, *reason);
-                item.parents.clone_from(parents);
-                self.manifests.push(item);
+                self.manifests.push(Item {
+                    parents: doom.parents.clone(),
+                    tags: doom.tags.clone(),
+                    depth: doom.depth,
+                    ..Item::new(garbage, doom.reason)
+                });
             }
             _ => {
                 self.references.extend(claims);
@@ -334,7 +337,7 @@ impl Repository {
             let data = layout::blob_data(&canonical);
             if self.references.contains(&claim)
                 || pinned.contains(&claim)
-                || is_young(registry, options, &[&path, &data]).await?
+                || is_young(registry, options.older_than, &[&path, &data]).await?
             {
                 self.layers_kept += 1;
                 self.references.insert(claim);
@@ -375,8 +378,39 @@ fn spread(
     }
 }
 
+/// Finds how many manifests that go are above each, one upon the other.
+fn measure_depths(doomed: &mut HashMap<Digest, Doom>) {
+    let by_claim: HashMap<_, _> = doomed.keys().map(|d| (Claim::content(d), *d)).collect();
+    let mut below: HashMap<Digest, Vec<Digest>> = HashMap::new();
+    let mut open = Vec::new();
+    // How many of those above are not measured yet.
+    let mut left: HashMap<Digest, usize> = HashMap::new();
+    for (digest, doom) in &*doomed {
+        let above: Vec<_> = doom.parents.iter().filter_map(|claim| by_claim.get(claim)).collect();
+        above.iter().for_each(|parent| below.entry(**parent).or_default().push(*digest));
+        match above.len() {
+            0 => open.push(*digest),
+            count => drop(left.insert(*digest, count)),
+        }
+    }
+    while let Some(digest) = open.pop() {
+        let depth = doomed.get(&digest).map_or(0, |doom| doom.depth);
+        for child in below.remove(&digest).unwrap_or_default() {
+            if let Some(doom) = doomed.get_mut(&child) {
+                doom.depth = doom.depth.max(depth + 1);
+            }
+            if let Some(count) = left.get_mut(&child) {
+                *count -= 1;
+                if *count == 0 {
+                    open.push(child);
+                }
+            }
+        }
+    }
+}
+
 /// Looks at the link of something.
-async fn look_at<T>(
+pub(super) async fn look_at<T>(
     registry: &Registry,
     of: T,
     path: StoragePath,
@@ -423,15 +457,15 @@ async fn read_node(
     Ok(Node { digest, aliases, parts, subject: manifest.subject_digest() })
 }
 
-/// Whether any of these files is younger than what is collected. One that is not there is not.
+/// Whether any of these files is younger than `age`. One that is not there is not.
 pub(super) async fn is_young(
     registry: &Registry,
-    options: &CollectionOptions,
+    age: Duration,
     paths: &[&StoragePath],
 ) -> Result<bool, CollectionError> {
     for path in paths {
         match registry.driver.stat(path).await {
-            Ok(stat) if is_younger(registry, options, stat.modified) => return Ok(true),
+            Ok(stat) if is_younger(registry, age, stat.modified) => return Ok(true),
             Ok(_) | Err(StorageError::NotFound { .. }) => {}
             Err(error) => return Err(error.into()),
         }
@@ -439,12 +473,14 @@ pub(super) async fn is_young(
     Ok(false)
 }
 
-/// Whether a time is later than what is collected; also one in the future.
-pub(super) fn is_younger(
-    registry: &Registry,
-    options: &CollectionOptions,
-    modified: SystemTime,
-) -> bool {
-    let age = registry.claims.clock().now().duration_since(modified);
-    age.map_or(true, |age| age < options.older_than)
+/// Whether something was less than `age` ago; also what is in the future.
+pub(super) fn is_younger(registry: &Registry, age: Duration, time: SystemTime) -> bool {
+    registry.claims.clock().now().duration_since(time).map_or(true, |passed| passed < age)
+}
+
+/// Whether a manifest is known to have been pulled less than `age` ago.
+fn was_pulled(registry: &Registry, tagged: &Tagged, node: &Node, age: Duration) -> bool {
+    let digests = node.aliases.iter().chain([&node.digest]).copied();
+    let pulled = tagged.pulls.as_ref().and_then(|pulls| pulls.of_digests(digests));
+    pulled.is_some_and(|pulled| is_younger(registry, age, pulled))
 }

@@ -59,14 +59,14 @@ impl Run<'_> {
 }
 
 /// What leads somewhere goes before what it leads to, so that wherever it is cut short, nothing
-/// leads to what is gone: tags, manifests with those first that others depend on, links, blobs.
+/// leads to what is gone, and what stays is known before what stays with it: tags, manifests with
+/// those first that others depend on, links, blobs.
 fn in_order(items: &mut [Item]) {
     let rank = |item: &Item| match item.garbage {
-        Garbage::Tag { .. } => 0,
-        Garbage::Manifest { .. } if item.parents.is_empty() => 1,
-        Garbage::Manifest { .. } => 2,
-        Garbage::Layer { .. } => 3,
-        Garbage::Blob { .. } => 4,
+        Garbage::Tag { .. } => (0, 0),
+        Garbage::Manifest { .. } => (1, item.depth),
+        Garbage::Layer { .. } => (2, 0),
+        Garbage::Blob { .. } => (3, 0),
     };
     items.sort_by_key(rank);
 }

@@ -16,7 +16,7 @@ use crate::limits::{
     ANNOUNCEMENT_BYTES_MAX, COLLECTION_BATCH_ITEMS, COLLECTION_DELETIONS_AT_ONCE,
     COLLECTION_FAILURES_IN_A_ROW_MAX,
 };
-use crate::{Registry, Result, layout};
+use crate::{Registry, Result, layout, link};
 
 /// What became of an item.
 enum Outcome {
@@ -130,11 +130,11 @@ impl Run<'_> {
                 self.tell(&Event::Deleted { garbage: &item.garbage });
             }
             Outcome::Pinned => {
-                let repository = item.garbage.repository().cloned();
-                stays.extend(repository.map(|name| (name, item.garbage.claim())));
+                stays.extend(staying(item));
                 self.tally.rescued(1);
             }
             Outcome::Failed(why) => {
+                stays.extend(staying(item));
                 *failures += 1;
                 if *failures >= COLLECTION_FAILURES_IN_A_ROW_MAX {
                     return Err(CollectionError::Failing { failures: *failures, last: why });
@@ -147,12 +147,15 @@ impl Run<'_> {
     }
 }
 
-/// Whether two items may be deleted at the same time.
+/// What is noted of an item that stays.
+fn staying(item: &Item) -> Option<(RepositoryName, Claim)> {
+    item.garbage.repository().map(|name| (name.clone(), item.garbage.claim()))
+}
+
+/// Whether two items may be deleted at the same time: neither depends on the other.
 fn is_of_one_kind(one: &Item, other: &Item) -> bool {
     use std::mem::discriminant;
-    discriminant(&one.garbage) == discriminant(&other.garbage)
-        && one.parents.is_empty()
-        && other.parents.is_empty()
+    discriminant(&one.garbage) == discriminant(&other.garbage) && one.depth == other.depth
 }
 
 async fn sweep_one(
@@ -163,7 +166,8 @@ async fn sweep_one(
     deadline: Instant,
 ) -> Outcome {
     let has_parent = |name: &RepositoryName| {
-        item.parents.iter().any(|parent| stays.contains(&(name.clone(), *parent)))
+        let mut above = item.parents.iter().chain(&item.tags);
+        above.any(|claim| stays.contains(&(name.clone(), *claim)))
     };
     let is_kept = item.garbage.repository().is_some_and(has_parent);
     if is_kept || pinned.contains(&item.garbage.claim()) {
@@ -173,16 +177,25 @@ async fn sweep_one(
         return Outcome::TooLate;
     }
     match delete(registry, &item.garbage).await {
-        Ok(()) => Outcome::Deleted,
+        Ok(true) => Outcome::Deleted,
+        Ok(false) => Outcome::Pinned,
         Err(error) => Outcome::Failed(error.to_string()),
     }
 }
 
-/// Deletes something. On a filesystem with the directory that is there for it alone.
-async fn delete(registry: &Registry, garbage: &Garbage) -> Result<()> {
+/// Deletes something, on a filesystem with the directory that is there for it alone; `false` when it
+/// is not any more what was to be deleted.
+async fn delete(registry: &Registry, garbage: &Garbage) -> Result<bool> {
     let is_remote = registry.driver.is_remote();
     match garbage {
-        Garbage::Tag { name, tag } => registry.delete_if_there(&layout::tag(name, tag)).await,
+        Garbage::Tag { name, tag, digest } => {
+            let named = link::read(&*registry.driver, &layout::tag_current(name, tag)).await?;
+            if named.is_some_and(|named| named != *digest) {
+                return Ok(false);
+            }
+            registry.delete_if_there(&layout::tag(name, tag)).await?;
+            registry.listings.forget_named(&layout::tags(name), [tag.as_str()]);
+        }
         Garbage::Manifest { name, digest, aliases } => {
             for digest in aliases.iter().chain([digest]) {
                 let path = match is_remote {
@@ -194,7 +207,6 @@ async fn delete(registry: &Registry, garbage: &Garbage) -> Result<()> {
             }
             let digests: Vec<_> = aliases.iter().chain([digest]).copied().collect();
             registry.revoke(name, &digests, Gone::FromRepository).await;
-            Ok(())
         }
         Garbage::Layer { name, digest, canonical } => {
             let path = match is_remote {
@@ -203,11 +215,11 @@ async fn delete(registry: &Registry, garbage: &Garbage) -> Result<()> {
             };
             registry.delete_if_there(&path).await?;
             registry.revoke(name, &[*canonical, *digest], Gone::FromStorage).await;
-            Ok(())
         }
         Garbage::Blob { digest, .. } => {
             let path = if is_remote { layout::blob_data(digest) } else { layout::blob(digest) };
-            registry.delete_if_there(&path).await
+            registry.delete_if_there(&path).await?;
         }
     }
+    Ok(true)
 }

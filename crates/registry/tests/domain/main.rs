@@ -16,6 +16,7 @@ mod referrers;
 mod remembered;
 mod remote;
 mod repositories;
+mod retention;
 mod scrub;
 mod support;
 mod tags;

@@ -29,6 +29,8 @@ pub(super) async fn get(
         }
         _ => call.app.registry.get_manifest(name, reference).await?,
     };
+    // HEAD as well: whoever looks whether his image is still the latest one uses it.
+    call.app.registry.note_pull(name, reference);
     let stored = negotiate(call, name, reference, stored).await?;
     let digest = stored.digest.to_string();
     let not_modified = conditional::none_match_fails(call.headers(), &digest);

@@ -21,6 +21,7 @@ mod locations;
 mod logs;
 mod maintenance;
 mod manifests;
+mod pulls;
 mod redirects;
 mod referrers;
 mod repositories;

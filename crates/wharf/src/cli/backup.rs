@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use registry::check::RepositoryPattern;
+use registry::RepositoryPattern;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum BackupCommand {

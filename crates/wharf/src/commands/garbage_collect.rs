@@ -12,7 +12,7 @@ use registry::{Collection, CollectionOptions, Registry};
 
 use super::{find, report as report_errors, say, say_error, with_causes};
 use crate::cli::CollectArguments;
-use crate::{options, presence, shared_cache, shutdown, storage_driver};
+use crate::{options, presence, retention, shared_cache, shutdown, storage_driver};
 
 /// Collects once on the storage of a configuration.
 pub(crate) fn run(arguments: &CollectArguments) -> ExitCode {
@@ -119,8 +119,11 @@ async fn collect_on(
         rate: arguments.rate,
         dry_run: arguments.dry_run,
         uploads_older_than: purging.enabled.then_some(purging.age),
+        retention: retention::rules(config)?.map(Arc::new),
     };
-    let collection = Collection::new(registry, collect_options).with_observer(observer(arguments));
+    let only_told = collect_options.retention.as_ref().is_some_and(|rules| rules.dry_run);
+    let collection =
+        Collection::new(registry, collect_options).with_observer(observer(arguments, only_told));
     let told = shutdown::requested().context("signals can't be received")?;
     let running = collection.run();
     tokio::pin!(running);
@@ -136,9 +139,9 @@ async fn collect_on(
 }
 
 /// Says what happens, in the words of Distribution where it says the same.
-fn observer(arguments: &CollectArguments) -> Observer {
+fn observer(arguments: &CollectArguments, only_told: bool) -> Observer {
     let is_silent = arguments.quiet || arguments.json;
-    let dry_run = arguments.dry_run;
+    let (dry_run, explain) = (arguments.dry_run, arguments.explain);
     Arc::new(move |event: &Event<'_>| match event {
         Event::Problem { problem } => {
             let repository = problem.repository.as_deref().map(|name| format!("{name}: "));
@@ -147,6 +150,20 @@ fn observer(arguments: &CollectArguments) -> Observer {
         _ if is_silent => {}
         Event::Repository { name } => say(&format!("{name}\n")),
         Event::Marked { name, digest } => say(&format!("{name}: marking manifest {digest}\n")),
+        Event::Retention { name, tag, decision } if decision.verdict.keeps() => {
+            if explain {
+                say(&format!("tag {name}:{tag} kept: {decision}\n"));
+            }
+        }
+        Event::Retention { name, tag, decision } => {
+            let what = match only_told && !dry_run {
+                true => "would go but for retention.dryrun",
+                false => "eligible for deletion",
+            };
+            say(&format!("tag {name}:{tag} {what}: {decision}\n"));
+        }
+        // Said above.
+        Event::Garbage { garbage: Garbage::Tag { .. }, .. } => {}
         Event::Garbage { garbage, reason } => {
             let size = match garbage {
                 Garbage::Blob { size_bytes, .. } => format!(" ({})", HumanBytes(*size_bytes)),
@@ -175,6 +192,11 @@ fn summary(report: &Report) -> String {
         true => format!("would be deleted: {}", counts(garbage)),
         false => format!("deleted: {}", counts(deleted)),
     });
+    let Report { retention, .. } = report;
+    if retention.kept + retention.going > 0 {
+        let (kept, going) = (HumanCount(retention.kept), HumanCount(retention.going));
+        lines.push(format!("retention: {kept} tags kept, {going} let go"));
+    }
     for (count, what) in [
         (report.uploads, "abandoned uploads removed"),
         (report.repositories_removed, "empty repositories removed"),

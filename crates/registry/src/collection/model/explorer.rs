@@ -44,6 +44,8 @@ pub(super) trait Scenario {
     const WHILES: u32;
     /// How many actors may be killed, the first ones.
     const MORTALS: usize = 0;
+    /// Whether a push of a tag that is there shows.
+    const RENEWS: bool = false;
 
     /// Brings things about as they are at the beginning.
     fn prepare(&self, world: &World) -> impl Future<Output = ()>;
@@ -59,13 +61,14 @@ pub(super) trait Scenario {
 pub(super) struct World {
     pub(super) stage: Arc<Stage>,
     pub(super) clock: Clock,
+    renew_tags: bool,
 }
 
 impl World {
     /// A server with nothing in its memory.
     pub(super) fn server(&self, actor: usize) -> Arc<Registry> {
         let driver = Arc::new(Stepped { stage: Arc::clone(&self.stage), actor });
-        let options = Options { grace: GRACE, ..Options::default() };
+        let options = Options { grace: GRACE, renew_tags: self.renew_tags, ..Options::default() };
         let mut registry = Registry::new(driver.clone(), options);
         registry.claims = Claims::new(&*driver, GRACE).with_clock(self.clock, TIMING);
         Arc::new(registry)
@@ -122,7 +125,7 @@ async fn play<S: Scenario>(
 ) -> Option<String> {
     let clock =
         Clock::Of(SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000), Instant::now());
-    let world = World { stage: Stage::new(S::ACTORS, clock), clock };
+    let world = World { stage: Stage::new(S::ACTORS, clock), clock, renew_tags: S::RENEWS };
     scenario.prepare(&world).await;
     tokio::time::advance(3 * GRACE).await;
     world.stage.set_stepped(true);

@@ -12,19 +12,19 @@ use super::explorer::{Act, GRACE, Outcome, Scenario, World, explore};
 use super::{BROKEN, Break};
 use crate::{Chunk, Collection, CollectionOptions, ManifestPush, Registry, layout};
 
-fn name(text: &str) -> RepositoryName {
+pub(super) fn name(text: &str) -> RepositoryName {
     RepositoryName::parse(text).unwrap()
 }
 
-fn digest(content: &[u8]) -> Digest {
+pub(super) fn digest(content: &[u8]) -> Digest {
     Digest::of(Algorithm::Sha256, content)
 }
 
-const CONFIG: &[u8] = b"{}";
-const LAYER: &[u8] = b"layer";
-const TAG: &str = "v1";
+pub(super) const CONFIG: &[u8] = b"{}";
+pub(super) const LAYER: &[u8] = b"layer";
+pub(super) const TAG: &str = "v1";
 
-fn chunk(content: &'static [u8]) -> Chunk {
+pub(super) fn chunk(content: &'static [u8]) -> Chunk {
     Chunk {
         range: None,
         offset_bytes: None,
@@ -34,7 +34,7 @@ fn chunk(content: &'static [u8]) -> Chunk {
 }
 
 /// An image of [`CONFIG`] and [`LAYER`].
-fn image() -> Bytes {
+pub(super) fn image() -> Bytes {
     let manifest = json!({
         "schemaVersion": 2,
         "mediaType": MediaType::OciManifest.as_str(),
@@ -65,7 +65,7 @@ fn index() -> Bytes {
     serde_json::to_vec(&index).unwrap().into()
 }
 
-fn manifest(reference: &str, media_type: MediaType, content: Bytes) -> ManifestPush {
+pub(super) fn manifest(reference: &str, media_type: MediaType, content: Bytes) -> ManifestPush {
     let reference = Reference::parse(reference).unwrap();
     ManifestPush { reference, tags: Vec::new(), media_type, content }
 }
@@ -287,7 +287,7 @@ fn explored<S: Scenario>(what: &str, scenario: &S) -> Outcome {
     outcome
 }
 
-fn holds<S: Scenario>(what: &str, scenario: &S) {
+pub(super) fn holds<S: Scenario>(what: &str, scenario: &S) {
     let outcome = explored(what, scenario);
     assert_eq!(outcome.violation, None, "{what}");
     assert!(outcome.states > 1000 && outcome.ends > 10, "{what}: there was next to nothing to do");
