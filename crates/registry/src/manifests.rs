@@ -179,6 +179,8 @@ impl Registry {
         let listed = self.claim_manifest(&view, name, named, &tags).await?;
         self.check_manifest(name, &manifest).await?;
         self.check_parts(name, &listed).await?;
+        // What is there already of the manifest itself stays, however long the rest takes.
+        self.promise_content(&canonical).await?;
 
         // The data first and the tags last: a link never leads to what is not there.
         let mut new = vec![Change::put(layout::blob_data(&canonical), content.clone())];
@@ -196,7 +198,6 @@ impl Registry {
         for path in again {
             self.driver.put(&path, link::content(&digest)).await?;
         }
-        self.promise(&view, &canonical).await?;
         if let Some(view) = self.overtaken(view).await? {
             self.claim_manifest(&view, name, named, &tags).await?;
             self.check_whole(name, &manifest).await?;

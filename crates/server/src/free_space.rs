@@ -141,9 +141,11 @@ impl FreeSpaceGuard {
     }
 
     async fn room(&self) -> Option<Room> {
-        match self.last().filter(|last| last.at.elapsed() < FREE_SPACE_KEPT) {
-            Some(last) => self.room_of(last),
-            None => self.look().await,
+        let last = self.last().filter(|last| last.at.elapsed() < FREE_SPACE_KEPT);
+        match last.map(|last| self.room_of(last)) {
+            // Nobody is turned away because of what was a moment ago.
+            Some(room) if room.is_none_or(|room| room.refuses(0).is_none()) => room,
+            _ => self.look().await,
         }
     }
 
