@@ -2,8 +2,8 @@
 # the others serve or don't; and the same pushes leave the same keys.
 # shellcheck shell=bash
 
-# keys NAME: of everything below it but what belongs to uploads.
-keys() { s3 GET "$S3_BUCKET?list-type=2&prefix=$1%2F" | grep -o '<Key>[^<]*' | sed "s,<Key>$1/,," | grep -v /_uploads/ | sort; }
+# keys NAME: of everything below it but what belongs to uploads, and the notes of running servers.
+keys() { s3 GET "$S3_BUCKET?list-type=2&prefix=$1%2F" | grep -o '<Key>[^<]*' | sed "s,<Key>$1/,," | grep -v -e /_uploads/ -e ^wharf/v1/servers/ | sort; }
 
 # same_pushes: at the server that is asked.
 same_pushes() {
