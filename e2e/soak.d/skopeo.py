@@ -55,7 +55,7 @@ class Skopeo(Worker):
             if done.returncode == 0:
                 return
             took = time.monotonic() - began
-            if arguments[0] == "delete" and "unknown" in done.stderr:
+            if arguments[0] == "delete" and ("unknown" in done.stderr or "may not exist" in done.stderr):
                 # The front repeats a deletion, and so does this. Whether it is gone shows in the end.
                 return
             if MISSING.search(done.stderr) and "502" not in done.stderr:

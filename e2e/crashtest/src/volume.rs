@@ -91,6 +91,8 @@ impl Volume {
             ["wharf", "v1", "aliases", algorithm, _, hex, "link"] => {
                 self.link(path, &Target::Alias(algorithm, hex))
             }
+            // Notes and pins, which may be lost or torn.
+            ["wharf", "v1", "servers", _] | ["wharf", "v1", "collection", ..] => Ok(Ok(())),
             _ => Ok(Err("a file that the layout does not have".to_owned())),
         }
     }
