@@ -115,7 +115,8 @@ def expected(ledger):
 
 
 def compare(args):
-    """File by file. Notes of what a tag named before are left to the tag."""
+    """File by file. Notes of what a tag named before are left to the tag, and what a server that was killed
+    was just writing to `wharf check --repair`, from an hour on."""
     ledger = load(args.ledger)
     wanted = expected(ledger)
     found = {}
@@ -123,7 +124,7 @@ def compare(args):
     with open(args.listing, encoding="utf-8") as file:
         for line in file:
             size, path = line.rstrip("\n").split(" ", 1)
-            if not history.fullmatch(path):
+            if not history.fullmatch(path) and not path.endswith(".tmp"):
                 found[path] = int(size)
     broken = [f"is missing: {path}" for path in sorted(set(wanted) - set(found))]
     broken += [f"nothing refers to {path} ({found[path]} bytes)" for path in sorted(set(found) - set(wanted))]
