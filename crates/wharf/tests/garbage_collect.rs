@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use oci::{Algorithm, Digest, RepositoryName};
-use registry::{Chunk, Options, Registry, layout};
+use oci::{Algorithm, Digest, MediaType, Reference, RepositoryName};
+use registry::{Chunk, ManifestPush, Options, Registry, layout};
 use storage::filesystem::{Filesystem, FilesystemOptions};
 
 /// Exit code, standard output and standard error.
@@ -126,4 +126,68 @@ fn what_can_t_be_collected_is_told() {
     let (code, _, err) = run(directory.path(), &["config.yml"]);
     assert_eq!(code, 1);
     assert!(err.contains("inmemory"), "{err}");
+}
+
+/// Pushes an image of the blob that "team/one" has, under each of these tags.
+fn push_tags(root: &Path, tags: &[&str]) {
+    let driver = Filesystem::open(FilesystemOptions::new(root)).unwrap();
+    let registry = Registry::new(Arc::new(driver), Options::default());
+    let name = "team/one";
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    for tag in tags {
+        let content = format!(
+            r#"{{"schemaVersion":2,"mediaType":"{}","config":{{"mediaType":"c","digest":"{}",
+            "size":{}}},"layers":[],"annotations":{{"tag":"{tag}"}}}}"#,
+            MediaType::OciManifest.as_str(),
+            digest(name),
+            name.len()
+        );
+        let push = ManifestPush {
+            reference: Reference::parse(tag).unwrap(),
+            tags: Vec::new(),
+            media_type: MediaType::OciManifest,
+            content: content.into(),
+        };
+        let name = RepositoryName::parse(name).unwrap();
+        runtime.block_on(registry.put_manifest(&name, push)).unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn tags_go_by_the_rules_and_it_says_why() {
+    let made = made();
+    let config = made.path().join("config.yml");
+    let rules = "retention:\n  enabled: true\n  dryrun: true\n  rules:\n    - {repositories: ['**'], \
+                 keep: {newest: 1}, untagged: {olderthan: 1ms}}\n";
+    let text = std::fs::read_to_string(&config).unwrap() + rules;
+    std::fs::write(&config, &text).unwrap();
+    push_tags(&made.path().join("data"), &["v1", "v2"]);
+    let tags = layout::tags(&RepositoryName::parse("team/one").unwrap());
+    let tags = made.path().join("data").join(tags.as_str().trim_start_matches('/'));
+
+    let (code, out, err) = run(made.path(), &["--dry-run", "--explain", "config.yml"]);
+    assert_eq!(code, 0, "{out}{err}");
+    for line in [
+        "tag team/one:v1 eligible for deletion: rule 1: nothing keeps it",
+        "tag team/one:v2 kept: rule 1: among the newest 1",
+        "retention: 1 tags kept, 1 let go",
+        "1 manifests, 1 layer links, 1 tags",
+    ] {
+        assert!(out.contains(line), "{line}: {out}");
+    }
+    // The rules themselves are on trial.
+    let (code, out, err) = run(made.path(), &["config.yml"]);
+    assert_eq!(code, 0, "{out}{err}");
+    assert!(out.contains("tag team/one:v1 would go but for retention.dryrun: rule 1"), "{out}");
+    assert!(!out.contains("kept:") && tags.join("v1").exists());
+
+    std::fs::write(&config, text.replace("dryrun: true", "dryrun: false")).unwrap();
+    let (code, out, err) = run(made.path(), &["--json", "config.yml"]);
+    assert_eq!(code, 0, "{out}{err}");
+    let report: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(report["deleted"]["tags"], 1, "{out}");
+    assert_eq!(report["deleted"]["manifests"], 1, "{out}");
+    assert_eq!(report["retention"]["tags"][0]["tag"], "v1", "{out}");
+    assert!(!tags.join("v1").exists() && tags.join("v2").exists());
 }

@@ -316,3 +316,19 @@ async fn a_new_tag_on_what_goes_keeps_it() {
         assert!(has_manifest(&registry, "a", &digest).await);
     }
 }
+
+/// So does one that was made by a registry that knows of no collector, and pins nothing.
+#[tokio::test(start_paused = true)]
+async fn a_new_tag_of_another_registry_keeps_what_it_names() {
+    for registry in registries() {
+        let digest = push_image(&registry, "a", "v1").await;
+        let none = RetentionRule { untagged: Some(Duration::ZERO), ..rule("**", &[], NONE) };
+        let report = collect_while(&registry, by(vec![none]), async {
+            let link = layout::tag_current(&name("a"), &tag("v2"));
+            registry.driver().put(&link, digest.to_string().into()).await.unwrap();
+        })
+        .await;
+        assert_eq!((report.deleted.tags, report.deleted.manifests), (1, 0), "{report:?}");
+        assert!(registry.get_manifest(&name("a"), &Reference::Tag(tag("v2"))).await.is_ok());
+    }
+}
