@@ -24,14 +24,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::Stream;
-use storage::{Driver, StoragePath};
+use storage::{Driver, StoragePath, found};
 
 pub use error::BackupError;
 use record::Record;
 pub use report::{CreateReport, PruneReport, RestoreReport, Snapshot, VerifyReport};
 pub use restore::RestoreOptions;
 
-use crate::content::{self, CopyError, found};
+use crate::content::{self, CopyError};
 use crate::limits::{OCI_LAYOUT_BYTES_MAX, SNAPSHOT_BYTES_MAX};
 use crate::{Meter, layout, oci_layout};
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use oci::{Digest, Hasher};
-use storage::{ByteStream, Driver, EntryKind, Object, StorageError, StoragePath};
+use storage::{ByteStream, Driver, EntryKind, Object, StorageError, StoragePath, found};
 
 use crate::Meter;
 use crate::limits::{BATCH_BYTES, PUT_BYTES_MAX};
@@ -142,13 +142,4 @@ pub(crate) async fn file_size(
 ) -> Result<Option<u64>, StorageError> {
     let stat = found(driver.stat(path).await)?;
     Ok(stat.filter(|stat| stat.kind == EntryKind::File).map(|stat| stat.size_bytes))
-}
-
-/// `None` for what is not there.
-pub(crate) fn found<T>(result: Result<T, StorageError>) -> Result<Option<T>, StorageError> {
-    match result {
-        Ok(found) => Ok(Some(found)),
-        Err(StorageError::NotFound { .. }) => Ok(None),
-        Err(error) => Err(error),
-    }
 }

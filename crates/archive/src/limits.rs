@@ -59,9 +59,6 @@ pub const MARK_AGE_SECS_MAX: u64 = 15 * 60;
 /// bytes each. With more of them the snapshots are read several times.
 pub const PRUNED_AT_ONCE: u64 = 2_000_000;
 
-/// How many entries of a directory are asked for at once.
-pub const PAGE_ENTRIES: usize = 1000;
-
 /// How many entries an archive may have. An image has some hundred.
 pub const TAR_ENTRIES_MAX: usize = 100_000;
 

@@ -33,12 +33,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use oci::Digest;
-use storage::{Driver, Entry, EntryKind, StorageError, StoragePath};
+use storage::{Driver, Entry, EntryKind, Pages, StoragePath, found};
 use tokio::sync::Semaphore;
 
-use crate::limits::{
-    CHECK_CONCURRENCY, CHECK_CONCURRENCY_MAX, CHECK_FAILURES_IN_A_ROW_MAX, REMOTE_PAGE_ENTRIES,
-};
+use crate::limits::{CHECK_CONCURRENCY, CHECK_CONCURRENCY_MAX, CHECK_FAILURES_IN_A_ROW_MAX};
 use crate::{RepositoryPattern, layout};
 
 pub(crate) use content::{Content, Reading};
@@ -223,50 +221,16 @@ impl Check {
     /// The next entries of a directory, none of which were temporary files. What can't be listed is
     /// reported, and at its end.
     async fn next_page(&self, pages: &mut Pages) -> Option<Vec<Entry>> {
-        if pages.is_last || self.is_ending() {
+        if self.is_ending() {
             return None;
         }
-        let is_remote = self.driver.is_remote();
-        let page = if is_remote {
-            let last = pages.last.as_deref();
-            self.driver.list_page(&pages.path, last, REMOTE_PAGE_ENTRIES).await
-        } else {
-            self.driver.list(&pages.path).await.map(|listing| listing.entries)
-        };
-        match found(page) {
-            Ok(entries) => {
-                let entries = entries.unwrap_or_default();
-                pages.is_last = !is_remote || entries.len() < REMOTE_PAGE_ENTRIES;
-                pages.last = entries.last().map(|entry| entry.name.clone());
-                Some(entries)
-            }
+        match pages.next(&*self.driver).await {
+            Ok(entries) => entries,
             Err(error) => {
-                self.failed(&pages.path, &error.into());
+                self.failed(pages.path(), &error.into());
                 None
             }
         }
-    }
-}
-
-/// The entries of a directory, page by page where it is read in pages.
-struct Pages {
-    path: StoragePath,
-    last: Option<Box<str>>,
-    is_last: bool,
-}
-
-impl Pages {
-    const fn of(path: StoragePath) -> Self {
-        Self { path, last: None, is_last: false }
-    }
-}
-
-/// `None` for what is not there.
-fn found<T>(result: Result<T, StorageError>) -> Result<Option<T>, StorageError> {
-    match result {
-        Ok(found) => Ok(Some(found)),
-        Err(StorageError::NotFound { .. }) => Ok(None),
-        Err(error) => Err(error),
     }
 }
 

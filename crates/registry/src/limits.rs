@@ -127,7 +127,7 @@ pub const REMOTE_READS_AT_ONCE: usize = 16;
 
 /// How many subdirectories are read at once where a directory is read in pages: what one request
 /// gives.
-pub const REMOTE_PAGE_ENTRIES: usize = 1000;
+pub const REMOTE_PAGE_ENTRIES: usize = storage::limits::LISTING_PAGE_ENTRIES;
 
 /// The longest reason for read-only mode that is kept, in characters.
 pub const READ_ONLY_REASON_CHARS_MAX: usize = 500;

@@ -1,11 +1,10 @@
 //! Deletion of whole repositories.
 
 use oci::{Algorithm, RepositoryName};
-use storage::{EntryKind, StorageError, StoragePath};
+use storage::{EntryKind, Pages, StorageError, StoragePath};
 
 use crate::descriptors::Gone;
 use crate::layout::{self, LAYERS_DIRECTORY, MANIFESTS_DIRECTORY, UPLOADS_DIRECTORY};
-use crate::limits::REMOTE_PAGE_ENTRIES;
 use crate::{Error, Registry, Result};
 
 /// What a repository had when it was deleted.
@@ -106,26 +105,11 @@ impl Registry {
 
     /// How many directories a directory has; none when it is not there.
     async fn count_directories(&self, path: &StoragePath) -> Result<u64> {
-        let mut count = 0;
-        let mut last: Option<String> = None;
-        loop {
-            // What is not remote lists a directory as a whole in any case.
-            let listed = if self.driver.is_remote() {
-                self.driver.list_page(path, last.as_deref(), REMOTE_PAGE_ENTRIES).await
-            } else {
-                self.driver.list(path).await.map(|listing| listing.entries)
-            };
-            let entries = match listed {
-                Ok(entries) => entries,
-                Err(StorageError::NotFound { .. }) => return Ok(count),
-                Err(error) => return Err(error.into()),
-            };
+        let (mut count, mut pages) = (0, Pages::of(path.clone()));
+        while let Some(entries) = pages.next(&*self.driver).await? {
             count += entries.iter().filter(|e| e.kind == EntryKind::Directory).count() as u64;
-            if !self.driver.is_remote() || entries.len() < REMOTE_PAGE_ENTRIES {
-                return Ok(count);
-            }
-            last = entries.last().map(|entry| entry.name.clone().into());
         }
+        Ok(count)
     }
 
     async fn check_there_is(&self, name: &RepositoryName) -> Result<()> {

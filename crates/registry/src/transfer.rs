@@ -26,7 +26,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
-use storage::{Driver, Entry, EntryKind, StorageError, StoragePath};
+use storage::{Driver, Entry, EntryKind, StorageError, StoragePath, found};
 use tokio::sync::Semaphore;
 
 use crate::limits::{
@@ -34,8 +34,8 @@ use crate::limits::{
 };
 use crate::{Options, Registry, UploadId, layout};
 
+use error::Failure;
 pub use error::TransferError;
-use error::{Failure, found};
 pub use report::{Counts, End, Finding, Findings, Phase, Report, Snapshot};
 use settled::SettledBlobs;
 use tally::Tally;

@@ -7,6 +7,18 @@ use crate::{PathError, StoragePath};
 /// The result of a driver's operation.
 pub type Result<T, E = StorageError> = std::result::Result<T, E>;
 
+/// `None` for what is not there.
+///
+/// # Errors
+/// Every other one than [`StorageError::NotFound`].
+pub fn found<T>(result: Result<T>) -> Result<Option<T>> {
+    match result {
+        Ok(found) => Ok(Some(found)),
+        Err(StorageError::NotFound { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// Why a driver's operation failed. Only [`StorageError::NotFound`] says anything about what is
 /// stored; everything else means that the storage could not tell, and must never be answered as
 /// "it is not there".

@@ -12,6 +12,7 @@ pub mod filesystem;
 pub mod limits;
 pub mod memory;
 pub mod observed;
+mod pages;
 mod path;
 pub mod watch;
 
@@ -19,6 +20,7 @@ pub use driver::{
     Appender, ByteStream, Change, Driver, Entry, EntryKind, Feed, Listing, ListingVersion, Object,
     Space, Stat, delete_remains,
 };
-pub use error::{Result, StorageError};
+pub use error::{Result, StorageError, found};
 pub use observed::{Observed, Observer};
+pub use pages::Pages;
 pub use path::{PathError, StoragePath, is_temporary_file};

@@ -91,3 +91,6 @@ pub const JOURNAL_CHANGES_MAX: usize = 4096;
 /// How much of the queue of events is read at once, in bytes. Lies on the stack, and an event has
 /// 16 bytes and a name; the kernel's queue holds 16,384 of them.
 pub const EVENT_BUFFER_BYTES: usize = 16 * 1024;
+
+/// How many entries of a directory are read at once where it is read in pages: what one request gives.
+pub const LISTING_PAGE_ENTRIES: usize = 1000;

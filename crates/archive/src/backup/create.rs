@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use oci::{Digest, Reference, RepositoryName};
 use quick_cache::sync::Cache;
 use registry::{Error, Page, Registry};
+use storage::found;
 use tokio::sync::Semaphore;
 
 use super::jobs::Kind;
@@ -18,7 +19,6 @@ use super::record::{REPOSITORIES_TYPE, Record, SNAPSHOT_TYPE};
 use super::report::Content;
 use super::staged::StagedFile;
 use super::{Backup, BackupError, CreateReport, Snapshot};
-use crate::content::found;
 use crate::limits::{
     BLOB_LOCKS, CONCURRENCY_MAX, REPOSITORIES_PAGE, SETTLED_BLOBS, STAGED_AGE_SECS,
 };

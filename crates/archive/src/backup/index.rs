@@ -3,11 +3,11 @@
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use oci::{Digest, sniff_media_type};
 use serde_json::{Map, Value};
+use storage::found;
 
 use super::record::Record;
 use super::staged::StagedFile;
 use super::{Backup, BackupError, Snapshot};
-use crate::content::found;
 use crate::limits::{CONCURRENCY, MANIFEST_BYTES_MAX};
 use crate::oci_layout::{Entry, REF_NAME};
 use crate::{Meter, layout};

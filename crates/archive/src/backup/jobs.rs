@@ -8,11 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use storage::{Driver, StoragePath, delete_remains};
+use storage::{Driver, StoragePath, delete_remains, found};
 use tokio::task::JoinHandle;
 
 use super::{Backup, BackupError};
-use crate::content::found;
 use crate::layout;
 use crate::limits::{MARK_AGE_SECS_MAX, MARK_INTERVAL_SECS};
 

@@ -4,11 +4,12 @@ use std::collections::HashSet;
 
 use futures_util::TryStreamExt as _;
 use oci::{Algorithm, Digest};
+use storage::{Pages, found};
 
 use super::jobs::Kind;
 use super::{Backup, BackupError, PruneReport, Snapshot};
-use crate::content::{file_size, found};
-use crate::limits::{PAGE_ENTRIES, PRUNED_AT_ONCE};
+use crate::content::file_size;
+use crate::limits::PRUNED_AT_ONCE;
 use crate::{Meter, layout};
 
 /// A part of all digests, by their first byte: number `index` of `of`.
@@ -99,13 +100,8 @@ impl Backup {
             }
         }
         for algorithm in Algorithm::ALL {
-            let mut after: Option<Box<str>> = None;
-            loop {
-                let directory = layout::blobs(algorithm);
-                let page = self.driver.list_page(&directory, after.as_deref(), PAGE_ENTRIES).await;
-                let page = found(page)?.unwrap_or_default();
-                let Some(last) = page.last() else { break };
-                after = Some(last.name.clone());
+            let mut pages = Pages::of(layout::blobs(algorithm));
+            while let Some(page) = pages.next(&*self.driver).await? {
                 let digests = page.iter().filter_map(|e| Digest::from_hex(algorithm, &e.name).ok());
                 for digest in digests.filter(|d| part.has(d) && !named.contains(d)) {
                     if meter.is_stopped() {

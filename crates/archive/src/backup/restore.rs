@@ -12,12 +12,12 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 use oci::{Digest, RepositoryName};
 use quick_cache::sync::Cache;
 use registry::{Options, Registry, RepositoryPattern};
-use storage::Driver;
+use storage::{Driver, found};
 use tokio::sync::Semaphore;
 
 use super::{Backup, BackupError, RestoreReport};
 use crate::Meter;
-use crate::content::{self, CopyError, file_size, found};
+use crate::content::{self, CopyError, file_size};
 use crate::limits::{BLOB_LOCKS, CONCURRENCY, CONCURRENCY_MAX, SETTLED_BLOBS};
 
 /// What is restored, and how.

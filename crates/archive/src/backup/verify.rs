@@ -4,10 +4,11 @@ use std::sync::{Mutex, PoisonError};
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use quick_cache::sync::Cache;
+use storage::found;
 
 use super::record::{Item, Record};
 use super::{Backup, BackupError, Snapshot, VerifyReport};
-use crate::content::{self, CopyError, found};
+use crate::content::{self, CopyError};
 use crate::limits::{CONCURRENCY_MAX, SETTLED_BLOBS};
 use crate::{Meter, layout};
 

@@ -7,11 +7,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::stream;
 use storage::filesystem::{Filesystem, FilesystemOptions};
-use storage::{ByteStream, Driver, StorageError, StoragePath};
+use storage::{ByteStream, Driver, StorageError, StoragePath, found};
 
 use super::ImageError;
 use super::spool::plain;
-use crate::content::found;
 use crate::limits::BATCH_BYTES;
 use crate::tar::TarIndex;
 

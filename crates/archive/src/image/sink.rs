@@ -7,10 +7,10 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 use oci::Digest;
 use storage::filesystem::{Filesystem, FilesystemOptions};
-use storage::{Driver, Object, StoragePath};
+use storage::{Driver, Object, StoragePath, found};
 
 use super::ImageError;
-use crate::content::{self, CopyError, file_size, found};
+use crate::content::{self, CopyError, file_size};
 use crate::limits::{INDEX_BYTES_MAX, OCI_LAYOUT_BYTES_MAX};
 use crate::oci_layout::OCI_LAYOUT;
 use crate::tar::TarWriter;

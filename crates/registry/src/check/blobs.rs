@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::SystemTime;
 
 use oci::{Algorithm, Digest};
-use storage::{EntryKind, StorageError, StoragePath};
+use storage::{EntryKind, Pages, StorageError, StoragePath, found};
 use tokio::task::JoinSet;
 
 use super::content::{Content, Data};
@@ -14,7 +14,7 @@ use super::known::{KnownBlob, KnownBlobs, fingerprint};
 use super::quarantine::{Repaired, Unless};
 use super::report::{Finding, Phase, Weighed};
 use super::tally::Thing;
-use super::{Check, Pages, found, is_of_nothing};
+use super::{Check, is_of_nothing};
 use crate::layout;
 use crate::limits::CHECK_LEFTOVER_AGE;
 use crate::link::{self, Found};

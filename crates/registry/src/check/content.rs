@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use futures_util::StreamExt as _;
 use oci::Digest;
-use storage::{Driver, Stat, StorageError, StoragePath};
+use storage::{Driver, Stat, StorageError, StoragePath, found};
 
 use super::error::Failure;
 use super::kind::Kind;
 use super::known::KnownBlob;
 use super::report::Finding;
-use super::{Check, Pace, found};
+use super::{Check, Pace};
 use crate::layout;
 
 /// What the content of a blob is like.

@@ -2,12 +2,12 @@
 //! push has mended it a moment before, it goes back.
 
 use oci::{Algorithm, Digest};
-use storage::{PathError, StorageError, StoragePath};
+use storage::{PathError, StorageError, StoragePath, found};
 
+use super::Check;
 use super::content::{Content, Data};
 use super::error::Failure;
 use super::links::leads_rightly;
-use super::{Check, found};
 use crate::layout;
 use crate::link::{self, Found};
 

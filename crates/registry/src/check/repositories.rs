@@ -2,8 +2,9 @@
 
 use futures_util::{Stream, StreamExt as _, stream};
 use oci::{Algorithm, Digest, RepositoryName};
-use storage::Entry;
+use storage::{Entry, Pages};
 
+use super::Check;
 use super::content::Data;
 use super::error::Failure;
 use super::kind::Kind;
@@ -12,7 +13,6 @@ use super::links::{Of, OwnLink};
 use super::quarantine::Unless;
 use super::report::{Finding, Phase};
 use super::tally::Thing;
-use super::{Check, Pages};
 use crate::catalog::RepositoryWalk;
 use crate::layout::{self, LAYERS_DIRECTORY, MANIFESTS_DIRECTORY};
 use crate::link::{self, Found};

@@ -1,10 +1,9 @@
 //! What a repository has, by the names of its directories.
 
 use oci::{Algorithm, Digest, RepositoryName, Tag};
-use storage::{EntryKind, StorageError, StoragePath};
+use storage::{EntryKind, Pages, StoragePath};
 
 use super::CollectionError;
-use crate::limits::REMOTE_PAGE_ENTRIES;
 use crate::{Registry, layout};
 
 /// The digests that a directory has subdirectories for.
@@ -43,22 +42,10 @@ pub(super) async fn names<T>(
     read: impl Fn(&str) -> Option<T>,
 ) -> Result<Vec<T>, CollectionError> {
     let mut found = Vec::new();
-    let mut last: Option<Box<str>> = None;
-    loop {
-        let entries = match registry.driver.is_remote() {
-            true => registry.driver.list_page(path, last.as_deref(), REMOTE_PAGE_ENTRIES).await,
-            false => registry.driver.list(path).await.map(|listing| listing.entries),
-        };
-        let entries = match entries {
-            Ok(entries) => entries,
-            Err(StorageError::NotFound { .. }) => return Ok(found),
-            Err(error) => return Err(error.into()),
-        };
+    let mut pages = Pages::of(path.clone());
+    while let Some(entries) = pages.next(&*registry.driver).await? {
         let directories = entries.iter().filter(|entry| entry.kind == EntryKind::Directory);
         found.extend(directories.filter_map(|entry| read(&entry.name)));
-        match entries.into_iter().next_back() {
-            Some(entry) if registry.driver.is_remote() => last = Some(entry.name),
-            _ => return Ok(found),
-        }
     }
+    Ok(found)
 }

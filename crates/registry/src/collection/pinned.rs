@@ -2,11 +2,10 @@
 
 use std::collections::HashSet;
 
-use storage::StorageError;
+use storage::Pages;
 
 use super::{CollectionError, Run};
 use crate::claims::Claim;
-use crate::limits::REMOTE_PAGE_ENTRIES;
 use crate::{Registry, Result, layout};
 
 /// Everything that is pinned at this moment, or was until lately: what is in the way of a deletion
@@ -18,29 +17,11 @@ pub(super) async fn claims(registry: &Registry) -> Result<HashSet<Claim>> {
 }
 
 async fn for_each(registry: &Registry, mut look: impl FnMut(&str)) -> Result<()> {
-    let path = layout::collection_pins();
-    if !registry.driver.is_remote() {
-        match registry.driver.list(&path).await {
-            Ok(listing) => listing.entries.iter().for_each(|entry| look(&entry.name)),
-            Err(StorageError::NotFound { .. }) => {}
-            Err(error) => return Err(error.into()),
-        }
-        return Ok(());
+    let mut pages = Pages::of(layout::collection_pins());
+    while let Some(entries) = pages.next(&*registry.driver).await? {
+        entries.iter().for_each(|entry| look(&entry.name));
     }
-    let mut last: Option<Box<str>> = None;
-    loop {
-        let page = registry.driver.list_page(&path, last.as_deref(), REMOTE_PAGE_ENTRIES).await;
-        let page = match page {
-            Ok(page) => page,
-            Err(StorageError::NotFound { .. }) => return Ok(()),
-            Err(error) => return Err(error.into()),
-        };
-        page.iter().for_each(|entry| look(&entry.name));
-        match page.into_iter().next_back() {
-            Some(entry) => last = Some(entry.name),
-            None => return Ok(()),
-        }
-    }
+    Ok(())
 }
 
 impl Run<'_> {

@@ -3,12 +3,11 @@
 use std::time::SystemTime;
 
 use oci::{Digest, Reference, RepositoryName, Tag};
-use storage::{Driver, EntryKind, StorageError, StoragePath};
+use storage::{Driver, EntryKind, Pages, StorageError, StoragePath};
 
 use super::end_of;
 use super::file::{self, Minutes};
 use super::flush::SINCE_BYTES_MAX;
-use crate::limits::REMOTE_PAGE_ENTRIES;
 use crate::{Registry, Result, layout};
 
 /// When a repository's manifests and tags were last pulled.
@@ -78,19 +77,10 @@ pub(super) async fn files(
     directory: &StoragePath,
 ) -> Result<Vec<Box<str>>, StorageError> {
     let mut found = Vec::new();
-    let mut last: Option<Box<str>> = None;
-    loop {
-        let page = match driver.list_page(directory, last.as_deref(), REMOTE_PAGE_ENTRIES).await {
-            Ok(page) => page,
-            Err(StorageError::NotFound { .. }) => return Ok(found),
-            Err(error) => return Err(error),
-        };
-        let is_last = page.len() < REMOTE_PAGE_ENTRIES;
-        last = page.last().map(|entry| entry.name.clone());
-        let files = page.into_iter().filter(|entry| entry.kind == EntryKind::File);
+    let mut pages = Pages::of(directory.clone());
+    while let Some(entries) = pages.next(driver).await? {
+        let files = entries.into_iter().filter(|entry| entry.kind == EntryKind::File);
         found.extend(files.map(|entry| entry.name));
-        if is_last {
-            return Ok(found);
-        }
     }
+    Ok(found)
 }

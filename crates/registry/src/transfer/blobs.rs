@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use oci::{Algorithm, Digest};
-use storage::{Driver, EntryKind, StorageError, StoragePath};
+use storage::{Driver, EntryKind, StorageError, StoragePath, found};
 use tokio::task::JoinSet;
 
-use super::error::{Failure, found};
+use super::error::Failure;
 use super::report::Phase;
 use super::tally::Kind;
 use super::{Transfer, has};

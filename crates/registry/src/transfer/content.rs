@@ -5,10 +5,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use oci::{Digest, Hasher};
-use storage::{Appender, ByteStream, StorageError, StoragePath};
+use storage::{Appender, ByteStream, StorageError, StoragePath, found};
 
 use super::Transfer;
-use super::error::{Failure, found};
+use super::error::Failure;
 use crate::limits::{TRANSFER_BATCH_BYTES, TRANSFER_PUT_BYTES_MAX};
 use crate::{UploadId, layout};
 

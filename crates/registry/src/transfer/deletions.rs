@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use oci::{Algorithm, Digest, RepositoryName, Tag};
-use storage::{StorageError, StoragePath};
+use storage::{StorageError, StoragePath, found};
 
-use super::error::{Failure, found};
+use super::error::Failure;
 use super::report::Phase;
 use super::tally::Kind;
 use super::{Transfer, directories};

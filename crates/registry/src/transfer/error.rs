@@ -58,12 +58,3 @@ impl Failure {
         matches!(self, Self::Corrupt { .. } | Self::KnownCorrupt)
     }
 }
-
-/// `None` for what is not there.
-pub(super) fn found<T>(result: Result<T, StorageError>) -> Result<Option<T>, StorageError> {
-    match result {
-        Ok(found) => Ok(Some(found)),
-        Err(StorageError::NotFound { .. }) => Ok(None),
-        Err(error) => Err(error),
-    }
-}

@@ -6,12 +6,11 @@ use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use oci::{Digest, Manifest, RepositoryName, Tag};
 use registry::layout;
-use storage::{Change, StoragePath};
+use storage::{Change, StoragePath, found};
 
 use super::Restoration;
 use crate::backup::BackupError;
 use crate::backup::record::{Item, Record};
-use crate::content::found;
 use crate::limits::{LINKS_AT_ONCE, MANIFEST_BYTES_MAX};
 
 impl Restoration<'_> {
