@@ -92,7 +92,7 @@ impl Run<'_> {
             // One in the wrong directory is nothing that could be served; `wharf check` names it.
             let unmarked = digests
                 .into_iter()
-                .filter(|digest| digest.hex().starts_with(&directory) && !is_marked(digest));
+                .filter(|digest| !is_marked(digest) && digest.hex().starts_with(&directory));
             blobs.unmarked.extend(unmarked);
             return Ok(true);
         }

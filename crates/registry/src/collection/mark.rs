@@ -19,7 +19,7 @@ pub(super) struct Marks {
     /// The content that something refers to.
     pub(super) referenced: HashSet<Claim>,
     /// The manifests that were taken in, told apart by repository.
-    pub(super) seen: HashSet<u128>,
+    pub(super) seen: Seen,
     /// What was pinned when marking began.
     pub(super) pinned: HashSet<Claim>,
     /// The repositories that have garbage, with what of it came to be referred to since.
@@ -39,14 +39,28 @@ pub(super) struct Litter {
     pub(super) rescued: HashSet<Claim>,
 }
 
-/// A number that tells a repository's manifests from those of others.
-pub(super) fn seen_key(name: &RepositoryName, digest: &Digest) -> u128 {
-    let of = |digest: &Digest| {
-        let mut half = [0; 16];
-        half.copy_from_slice(&digest.as_bytes()[..16]);
-        u128::from_be_bytes(half)
-    };
-    of(digest) ^ of(&Digest::of(Algorithm::Sha256, name.as_str().as_bytes()))
+/// Manifests of repositories, by a number for each.
+#[derive(Debug, Default)]
+pub(super) struct Seen(HashSet<u128>);
+
+impl Seen {
+    fn extend(&mut self, name: &RepositoryName, digests: &[Digest]) {
+        let repository = number(&Digest::of(Algorithm::Sha256, name.as_str().as_bytes()));
+        self.0.extend(digests.iter().map(|digest| repository ^ number(digest)));
+    }
+
+    /// Those of a repository.
+    pub(super) fn of(&self, name: &RepositoryName) -> impl Fn(&Digest) -> bool {
+        let repository = number(&Digest::of(Algorithm::Sha256, name.as_str().as_bytes()));
+        move |digest| self.0.contains(&(repository ^ number(digest)))
+    }
+}
+
+/// The first half of a digest.
+fn number(digest: &Digest) -> u128 {
+    let mut half = [0; 16];
+    half.copy_from_slice(&digest.as_bytes()[..16]);
+    u128::from_be_bytes(half)
 }
 
 impl Run<'_> {
@@ -91,8 +105,8 @@ impl Run<'_> {
         self.tell(&Event::Repository { name });
         for digest in &repository.kept {
             self.tell(&Event::Marked { name, digest });
-            self.marks.seen.insert(seen_key(name, digest));
         }
+        self.marks.seen.extend(name, &repository.kept);
         self.tally.marked(repository.kept.len() as u64);
         for problem in &repository.problems {
             self.report(Some(name), problem.clone());
@@ -178,14 +192,9 @@ impl Run<'_> {
     }
 
     async fn read_new(&mut self, name: RepositoryName) -> Result<(), CollectionError> {
-        let seen = std::mem::take(&mut self.marks.seen);
-        let read = Repository::read_new(self.registry, &name, &seen).await;
-        self.marks.seen = seen;
-        let repository = read?;
+        let repository = Repository::read_new(self.registry, &name, &self.marks.seen).await?;
         self.pace.spend(repository.operations).await;
-        for digest in &repository.kept {
-            self.marks.seen.insert(seen_key(&name, digest));
-        }
+        self.marks.seen.extend(&name, &repository.kept);
         for problem in &repository.problems {
             self.report(Some(&name), problem.clone());
         }

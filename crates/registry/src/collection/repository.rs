@@ -8,8 +8,9 @@ use oci::{Algorithm, Digest, Manifest, RepositoryName, Tag};
 use storage::{StorageError, StoragePath};
 
 use super::garbage::{Garbage, Item, Reason};
+use super::mark::{self, Seen};
 use super::retained::{Manifests, Tagged};
-use super::{CollectionError, CollectionOptions, links, mark};
+use super::{CollectionError, CollectionOptions, links};
 use crate::claims::Claim;
 use crate::limits::STORED_MANIFEST_BYTES_MAX;
 use crate::link::{self, Found};
@@ -92,7 +93,7 @@ impl Repository {
         name: RepositoryName,
     ) -> Result<Self, CollectionError> {
         let mut this = Self::new(name);
-        let revisions = this.revisions(registry).await?;
+        let revisions = this.revisions(registry, &|_| false).await?;
         let nodes = this.read(registry, revisions).await?;
         let is_whole = this.problems.is_empty();
         let doomed = match is_whole {
@@ -116,11 +117,13 @@ impl Repository {
     pub(super) async fn read_new(
         registry: &Registry,
         name: &RepositoryName,
-        seen: &HashSet<u128>,
+        seen: &Seen,
     ) -> Result<Self, CollectionError> {
         let mut this = Self::new(name.clone());
-        let mut revisions = this.revisions(registry).await?;
-        revisions.retain(|digest, _| !seen.contains(&mark::seen_key(name, digest)));
+        let is_seen = seen.of(name);
+        let mut revisions = this.revisions(registry, &is_seen).await?;
+        // Under another digest it shows only now which one it is.
+        revisions.retain(|digest, _| !is_seen(digest));
         for node in this.read(registry, revisions).await? {
             this.settle(node, &HashMap::new());
         }
@@ -144,16 +147,19 @@ impl Repository {
     }
 
     /// The manifests that a repository has, by their canonical digest, with the other digests under
-    /// which it has them. A directory without a link is none.
+    /// which it has them; without those that are known by their own digest. A directory without a
+    /// link is none.
     async fn revisions(
         &mut self,
         registry: &Registry,
+        is_known: &(impl Fn(&Digest) -> bool + Sync),
     ) -> Result<BTreeMap<Digest, Vec<Digest>>, CollectionError> {
         let mut revisions: BTreeMap<Digest, Vec<Digest>> = BTreeMap::new();
         for algorithm in Algorithm::ALL {
             let path = layout::revisions(&self.name, algorithm);
-            let digests = links::digests(registry, &path, algorithm).await?;
-            self.operations += digests.len() as u64;
+            let mut digests = links::digests(registry, &path, algorithm).await?;
+            digests.retain(|digest| !is_known(digest));
+            self.operations += 1 + digests.len() as u64;
             let name = &self.name;
             let mut looks = stream::iter(digests)
                 .map(|digest| {
