@@ -19,7 +19,6 @@ mod kind;
 mod known;
 mod links;
 mod manifests;
-mod pace;
 mod quarantine;
 mod references;
 mod report;
@@ -37,6 +36,7 @@ use storage::{Driver, Entry, EntryKind, Pages, StoragePath, found};
 use tokio::sync::Semaphore;
 
 use crate::limits::{CHECK_CONCURRENCY, CHECK_CONCURRENCY_MAX, CHECK_FAILURES_IN_A_ROW_MAX};
+use crate::pace::Pace;
 use crate::{RepositoryPattern, layout};
 
 pub(crate) use content::{Content, Reading};
@@ -44,7 +44,6 @@ pub use error::CheckError;
 use error::Failure;
 pub use kind::{Kind, Severity};
 use known::{Fingerprint, KnownBlob, KnownBlobs};
-pub(crate) use pace::Pace;
 use quarantine::Repaired;
 pub use report::{Checked, End, Finding, Group, Outcome, Phase, Report, Snapshot, Weighed};
 use tally::Tally;

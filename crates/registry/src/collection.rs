@@ -10,6 +10,7 @@
 //! collector leaves when it is killed is harmless, and cleared away by the next.
 
 use std::fmt;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -18,7 +19,8 @@ use futures_util::future::BoxFuture;
 use oci::RepositoryName;
 use tokio::time::Instant;
 
-use crate::limits::COLLECTION_GRACE;
+use crate::limits::{COLLECTION_GRACE, ENTRIES_BETWEEN_YIELDS};
+use crate::pace::Pace;
 use crate::{Error, Registry, RetentionRules};
 
 mod blobs;
@@ -27,7 +29,6 @@ mod history;
 mod lease;
 mod links;
 mod mark;
-mod pace;
 mod pinned;
 mod remains;
 mod report;
@@ -46,7 +47,6 @@ pub use report::{Counts, Event, Problem, Report, Retained, RetentionReport};
 
 use lease::Lease;
 use mark::Marks;
-use pace::Pace;
 use report::Tally;
 
 /// Which repositories are meant.
@@ -194,7 +194,8 @@ impl Collection {
             options: &self.options,
             marks: Marks::default(),
             tally: Tally::default(),
-            pace: Pace::new(self.options.rate),
+            pace: Pace::new(self.options.rate.and_then(|rate| NonZeroU64::new(rate.max(1).into()))),
+            operations: 0,
             lease: None,
         };
         let began = Instant::now();
@@ -218,7 +219,9 @@ struct Run<'a> {
     options: &'a CollectionOptions,
     marks: Marks,
     tally: Tally,
+    /// In operations of the storage.
     pace: Pace,
+    operations: u64,
     /// None in a dry run, which writes nothing.
     lease: Option<Lease>,
 }
@@ -251,6 +254,18 @@ impl Run<'_> {
 
     fn tell(&self, event: &Event<'_>) {
         self.collection.tell(event);
+    }
+
+    /// Counts operations that were made: waits if there may be no more of them yet, and lets other
+    /// tasks run now and then.
+    async fn spend(&mut self, operations: u64) {
+        const BETWEEN_YIELDS: u64 = ENTRIES_BETWEEN_YIELDS as u64;
+        let before = self.operations / BETWEEN_YIELDS;
+        self.operations += operations;
+        if self.operations / BETWEEN_YIELDS != before {
+            tokio::task::yield_now().await;
+        }
+        self.pace.passed(operations).await;
     }
 
     fn selects(&self, name: &RepositoryName) -> bool {

@@ -20,6 +20,7 @@ pub mod limits;
 mod link;
 mod listings;
 mod manifests;
+mod pace;
 mod page;
 mod pattern;
 mod policy;

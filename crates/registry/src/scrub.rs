@@ -22,8 +22,8 @@ use oci::Digest;
 use storage::{Driver, StorageError};
 
 use crate::UploadId;
-use crate::check::Pace;
 use crate::limits::{SCRUB_CLAIM_WAIT, SCRUB_LEASE, SCRUB_LOOK_INTERVAL, SCRUB_RECHECK_INTERVAL};
+use crate::pace::Pace;
 
 use note::Note;
 

@@ -6,12 +6,13 @@ use futures_util::StreamExt as _;
 use oci::Digest;
 use storage::{Driver, Stat, StorageError, StoragePath, found};
 
+use super::Check;
 use super::error::Failure;
 use super::kind::Kind;
 use super::known::KnownBlob;
 use super::report::Finding;
-use super::{Check, Pace};
 use crate::layout;
+use crate::pace::Pace;
 
 /// What the content of a blob is like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

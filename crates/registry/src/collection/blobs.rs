@@ -49,7 +49,7 @@ impl Run<'_> {
                 .buffered(registry.requests_at_once())
                 .collect()
                 .await;
-            self.pace.spend(some as u64).await;
+            self.spend(some as u64).await;
             for item in looks {
                 let Some(item) = item? else {
                     self.tally.young();
@@ -83,7 +83,7 @@ impl Run<'_> {
             let path = layout::blobs().join(algorithm.as_str()).and_then(|p| p.join(&directory));
             let Ok(path) = path else { continue };
             let digests = links::digests(self.registry, &path, algorithm).await?;
-            self.pace.spend(1).await;
+            self.spend(1).await;
             self.tally.blobs_seen(digests.len() as u64);
             let is_marked = |digest: &Digest| {
                 let claim = Claim::content(digest);

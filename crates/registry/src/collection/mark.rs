@@ -101,7 +101,7 @@ impl Run<'_> {
         garbage: &mut Vec<Item>,
     ) -> Result<(), CollectionError> {
         let Repository { name, .. } = &repository;
-        self.pace.spend(repository.operations).await;
+        self.spend(repository.operations).await;
         self.tell(&Event::Repository { name });
         for digest in &repository.kept {
             self.tell(&Event::Marked { name, digest });
@@ -184,7 +184,7 @@ impl Run<'_> {
         self.marks.littered.insert(name.clone(), litter);
         self.marks.pinned = pinned;
         let repository = judged?;
-        self.pace.spend(repository.operations).await;
+        self.spend(repository.operations).await;
         let rescued: Vec<_> = repository.kept.iter().map(Claim::content).collect();
         self.marks.rescue(&name, rescued.iter().chain(&repository.references).copied());
         self.marks.rescue(&name, repository.kept_tags.iter().map(|tag| Claim::tag(&name, tag)));
@@ -193,7 +193,7 @@ impl Run<'_> {
 
     async fn read_new(&mut self, name: RepositoryName) -> Result<(), CollectionError> {
         let repository = Repository::read_new(self.registry, &name, &self.marks.seen).await?;
-        self.pace.spend(repository.operations).await;
+        self.spend(repository.operations).await;
         self.marks.seen.extend(&name, &repository.kept);
         for problem in &repository.problems {
             self.report(Some(&name), problem.clone());

@@ -37,7 +37,7 @@ impl Run<'_> {
         })
         .await?;
         for path in expired {
-            self.pace.spend(1).await;
+            self.spend(1).await;
             self.registry.delete_if_there(&path).await?;
         }
         Ok(())

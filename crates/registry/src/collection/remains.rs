@@ -42,7 +42,7 @@ impl Run<'_> {
             return Ok(());
         }
         for name in self.marks.empty.split_off(0) {
-            self.pace.spend(8).await;
+            self.spend(8).await;
             self.prune_repository(&name).await?;
         }
         Ok(())

@@ -223,7 +223,7 @@ impl Run<'_> {
     ) -> Result<(), CollectionError> {
         let asked_for = self.options.retention.as_ref().and_then(|rules| rules.pulls_asked_for());
         let Some(asked_for) = asked_for else { return Ok(()) };
-        self.pace.spend(1).await;
+        self.spend(1).await;
         let oldest = pulls::oldest(self.registry.claims.clock().now(), asked_for);
         if let Err(error) = self.registry.merge_pulls(name, oldest).await {
             self.report(Some(name), format!("the notes of pulls can't be put together: {error}"));

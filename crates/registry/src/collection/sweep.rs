@@ -85,7 +85,7 @@ impl Run<'_> {
                 .buffered(COLLECTION_DELETIONS_AT_ONCE.max(registry.requests_at_once()))
                 .collect()
                 .await;
-            self.pace.spend(some.len() as u64).await;
+            self.spend(some.len() as u64).await;
             for (item, outcome) in some.iter().zip(outcomes) {
                 if matches!(outcome, Outcome::TooLate) {
                     break;
