@@ -1,19 +1,11 @@
 //! The binary as a person runs it.
-#![allow(clippy::unwrap_used, reason = "a failed step of a test is a failed test")]
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
 
-fn wharf(directory: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_wharf"));
-    command.current_dir(directory).stdin(Stdio::null());
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("REGISTRY_")) {
-        command.env_remove(name);
-    }
-    command
-}
+use crate::support::wharf;
 
 fn output(directory: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> (Output, String) {
     let mut command = wharf(directory);

@@ -1,39 +1,19 @@
 //! `wharf repo` and `wharf readonly` as a person or a script runs them.
-#![allow(clippy::unwrap_used, reason = "a failed step of a test is a failed test")]
 
 use std::path::Path;
-use std::process::{Command, Stdio};
-use std::sync::Arc;
 
-use oci::{Algorithm, Digest, RepositoryName};
-use registry::{Chunk, Options, Registry};
-use storage::filesystem::{Filesystem, FilesystemOptions};
+use crate::support::{self, configure, push_blob, wharf, with_registry};
 
-/// Exit code, standard output and standard error.
 fn run(directory: &Path, arguments: &[&str]) -> (i32, String, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_wharf"));
-    command.current_dir(directory).args(arguments).stdin(Stdio::null());
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("REGISTRY_")) {
-        command.env_remove(name);
-    }
-    let output = command.output().unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+    support::run(wharf(directory).args(arguments))
 }
 
 /// A configuration and a registry with a blob at its root.
 fn made() -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
-    let config = "version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: data\n";
-    std::fs::write(directory.path().join("config.yml"), config).unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let driver = Filesystem::open(FilesystemOptions::new(directory.path().join("data")));
-        let registry = Registry::new(Arc::new(driver.unwrap()), Options::default());
-        let digest = Digest::of(Algorithm::Sha256, b"");
-        let name = RepositoryName::parse("some/image").unwrap();
-        registry.put_blob(&name, &digest, Chunk::empty()).await.unwrap();
-    });
+    configure(directory.path(), "config.yml", "data", "");
+    let root = directory.path().join("data");
+    with_registry(&root, async |registry| push_blob(&registry, "some/image", "").await);
     directory
 }
 

@@ -1,57 +1,22 @@
 //! `wharf check` as a person or a script runs it.
-#![allow(clippy::unwrap_used, reason = "a failed step of a test is a failed test")]
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::sync::Arc;
 
-use oci::{Algorithm, Digest, MediaType, Reference, RepositoryName};
-use registry::{Chunk, ManifestPush, Options, Registry, layout};
-use storage::filesystem::{Filesystem, FilesystemOptions};
+use oci::Digest;
+use registry::layout;
 
-/// Exit code, standard output and standard error.
+use crate::support::{self, configure, name, push_image, wharf};
+
 fn run(directory: &Path, arguments: &[&str]) -> (i32, String, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_wharf"));
-    command.current_dir(directory).arg("check").args(arguments).stdin(Stdio::null());
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("REGISTRY_")) {
-        command.env_remove(name);
-    }
-    let output = command.output().unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+    support::run(wharf(directory).arg("check").args(arguments))
 }
 
 /// A configuration, and a registry with an image at its root. Its layer.
 fn made() -> (tempfile::TempDir, Digest) {
     let directory = tempfile::tempdir().unwrap();
-    let config = "version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: data\n";
-    std::fs::write(directory.path().join("config.yml"), config).unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let layer = runtime.block_on(push_image(&directory.path().join("data")));
+    configure(directory.path(), "config.yml", "data", "");
+    let layer = push_image(&directory.path().join("data"));
     (directory, layer)
-}
-
-async fn push_image(root: &Path) -> Digest {
-    let driver = Filesystem::open(FilesystemOptions::new(root)).unwrap();
-    let registry = Registry::new(Arc::new(driver), Options::default());
-    let name = RepositoryName::parse("some/image").unwrap();
-    let layer = Digest::of(Algorithm::Sha256, b"a layer");
-    let body = Box::pin(futures_util::stream::iter([Ok("a layer".into())]));
-    registry.put_blob(&name, &layer, Chunk { body, ..Chunk::empty() }).await.unwrap();
-    let descriptor = format!(r#"{{"mediaType":"application/test","digest":"{layer}","size":7}}"#);
-    let media_type = MediaType::OciManifest;
-    let manifest = format!(
-        r#"{{"schemaVersion":2,"mediaType":"{}","config":{descriptor},"layers":[]}}"#,
-        media_type.as_str()
-    );
-    let push = ManifestPush {
-        reference: Reference::parse("latest").unwrap(),
-        tags: Vec::new(),
-        media_type,
-        content: manifest.into(),
-    };
-    registry.put_manifest(&name, push).await.unwrap();
-    layer
 }
 
 fn file(home: &Path, path: &storage::StoragePath) -> PathBuf {
@@ -66,7 +31,7 @@ fn a_torn_link_is_found_and_mended() {
     assert!(out.starts_with("checked: 1 repositories, 1 tags, 1 manifests, 1 layers, 2 blobs; "));
     assert!(out.ends_with("\nwhole\n"), "{out}");
 
-    let path = layout::layer_link(&RepositoryName::parse("some/image").unwrap(), &layer);
+    let path = layout::layer_link(&name("some/image"), &layer);
     let link = file(home.path(), &path);
     std::fs::write(&link, "").unwrap();
     let (code, out, error) = run(home.path(), &["config.yml"]);
@@ -105,8 +70,7 @@ fn what_cannot_be_mended_is_named_and_kept() {
     let aside = moved.strip_prefix("moved to /").unwrap();
     assert_eq!(std::fs::read(home.path().join("data").join(aside)).unwrap(), b"A layer");
     assert!(!data.exists());
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(push_image(&home.path().join("data")));
+    push_image(&home.path().join("data"));
     assert_eq!(json(&["--json", "config.yml"]).0, 0);
 }
 

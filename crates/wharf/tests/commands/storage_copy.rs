@@ -1,67 +1,30 @@
 //! `wharf storage copy` as a person or a script runs it.
-#![allow(clippy::unwrap_used, reason = "a failed step of a test is a failed test")]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::sync::Arc;
 
-use oci::{Algorithm, Digest, MediaType, Reference, RepositoryName};
-use registry::{Chunk, ManifestPush, Options, Registry};
-use storage::filesystem::{Filesystem, FilesystemOptions};
+use oci::Digest;
 
-/// Exit code, standard output and standard error.
+use crate::support::{self, configure, push_image, wharf};
+
 fn run(
     directory: &Path,
     arguments: &[&str],
     environment: &[(&str, &str)],
 ) -> (i32, String, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_wharf"));
-    command.current_dir(directory).args(["storage", "copy"]).args(arguments).stdin(Stdio::null());
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("REGISTRY_")) {
-        command.env_remove(name);
-    }
-    let output = command.envs(environment.iter().copied()).output().unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+    let mut command = wharf(directory);
+    command.args(["storage", "copy"]).args(arguments).envs(environment.iter().copied());
+    support::run(&mut command)
 }
 
 /// Two configurations, and a registry with an image at the first one's root.
 fn made() -> (tempfile::TempDir, Digest) {
     let directory = tempfile::tempdir().unwrap();
     for root in ["from", "to"] {
-        let config = format!("version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: {root}\n");
-        std::fs::write(directory.path().join(format!("{root}.yml")), config).unwrap();
+        configure(directory.path(), &format!("{root}.yml"), root, "");
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let layer = runtime.block_on(push_image(&directory.path().join("from")));
+    let layer = push_image(&directory.path().join("from"));
     (directory, layer)
-}
-
-/// Pushes an image; returns the digest of its layer.
-async fn push_image(root: &Path) -> Digest {
-    let driver = Filesystem::open(FilesystemOptions::new(root)).unwrap();
-    let registry = Registry::new(Arc::new(driver), Options::default());
-    let name = RepositoryName::parse("some/image").unwrap();
-    let layer = Digest::of(Algorithm::Sha256, b"a layer");
-    let upload = registry.start_upload(&name, None).await.unwrap();
-    let body = Box::pin(futures_util::stream::iter([Ok("a layer".into())]));
-    let chunk = Chunk { body, ..Chunk::empty() };
-    registry.commit_upload(&name, &upload.id, &layer, chunk).await.unwrap();
-    let descriptor = format!(r#"{{"mediaType":"application/test","digest":"{layer}","size":7}}"#);
-    let media_type = MediaType::OciManifest;
-    let manifest = format!(
-        r#"{{"schemaVersion":2,"mediaType":"{}","config":{descriptor},"layers":[]}}"#,
-        media_type.as_str()
-    );
-    let push = ManifestPush {
-        reference: Reference::parse("latest").unwrap(),
-        tags: Vec::new(),
-        media_type,
-        content: manifest.into(),
-    };
-    registry.put_manifest(&name, push).await.unwrap();
-    layer
 }
 
 /// What the files below a directory hold.

@@ -1,14 +1,13 @@
 //! `wharf backup`, `wharf export` and `wharf import` as a person or a script runs them.
-#![allow(clippy::unwrap_used, reason = "a failed step of a test is a failed test")]
 
 use std::io::Write as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
-use std::sync::Arc;
+use std::process::Stdio;
 
-use oci::{Algorithm, Digest, MediaType, Reference, RepositoryName};
-use registry::{Chunk, ManifestPush, Options, Registry};
-use storage::filesystem::{Filesystem, FilesystemOptions};
+use oci::MediaType;
+use registry::Registry;
+
+use crate::support::{configure, digest, push_blob, push_manifest, wharf, with_registry};
 
 /// Exit code, standard output and standard error.
 fn run_with(
@@ -17,12 +16,9 @@ fn run_with(
     environment: &[(&str, &str)],
     input: &[u8],
 ) -> (i32, Vec<u8>, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_wharf"));
-    command.current_dir(directory).args(line.split(' ')).stdin(Stdio::piped());
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("REGISTRY_")) {
-        command.env_remove(name);
-    }
-    command.envs(environment.iter().copied()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut command = wharf(directory);
+    command.args(line.split(' ')).envs(environment.iter().copied());
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     // It may end without having read it.
     let _ = child.stdin.take().unwrap().write_all(input);
@@ -40,30 +36,21 @@ fn run(directory: &Path, line: &str) -> (i32, String, String) {
 fn made() -> tempfile::TempDir {
     let home = tempfile::tempdir().unwrap();
     for root in ["from", "to", "bucket"] {
-        let config = format!("version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: {root}\n");
-        std::fs::write(home.path().join(format!("{root}.yml")), config).unwrap();
+        configure(home.path(), &format!("{root}.yml"), root, "");
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(push_image(&home.path().join("from")));
+    with_registry(&home.path().join("from"), push_image);
     home
 }
 
-async fn push_image(root: &Path) {
-    let driver = Filesystem::open(FilesystemOptions::new(root)).unwrap();
-    let registry = Registry::new(Arc::new(driver), Options::default());
-    let name = RepositoryName::parse("some/image").unwrap();
+async fn push_image(registry: Registry) {
     let layer = "a layer";
-    let digest = |content: &str| Digest::of(Algorithm::Sha256, content.as_bytes());
     let config = format!(
         r#"{{"os":"linux","architecture":"amd64","rootfs":{{"diff_ids":["{}"]}}}}"#,
         digest(layer)
     );
     for content in [layer, &config] {
-        let body = Box::pin(futures_util::stream::iter([Ok(content.to_owned().into())]));
-        let chunk = Chunk { body, content_length: None, ..Chunk::empty() };
-        registry.put_blob(&name, &digest(content), chunk).await.unwrap();
+        push_blob(&registry, "some/image", content).await;
     }
-    let media_type = MediaType::OciManifest;
     let descriptor = |kind: &str, content: &str| {
         let media_type = format!("application/vnd.oci.image.{kind}");
         let (digest, size) = (digest(content), content.len());
@@ -71,17 +58,11 @@ async fn push_image(root: &Path) {
     };
     let manifest = format!(
         r#"{{"schemaVersion":2,"mediaType":"{}","config":{},"layers":[{}]}}"#,
-        media_type.as_str(),
+        MediaType::OciManifest.as_str(),
         descriptor("config.v1+json", &config),
         descriptor("layer.v1.tar", layer),
     );
-    let push = ManifestPush {
-        reference: Reference::parse("latest").unwrap(),
-        tags: Vec::new(),
-        media_type,
-        content: manifest.into(),
-    };
-    registry.put_manifest(&name, push).await.unwrap();
+    push_manifest(&registry, "some/image", "latest", manifest).await;
 }
 
 fn tag_of(root: &Path) -> Option<String> {

@@ -1,5 +1,4 @@
 //! `wharf htpasswd` as a person or a script runs it.
-#![allow(clippy::unwrap_used, reason = "a failed step of a test is a failed test")]
 
 use std::io::Write as _;
 use std::path::Path;

@@ -1,53 +1,28 @@
 //! `wharf garbage-collect` as a person or a script runs it.
-#![allow(clippy::unwrap_used, reason = "a failed step of a test is a failed test")]
 
 use std::path::Path;
-use std::process::{Command, Stdio};
-use std::sync::Arc;
 
-use oci::{Algorithm, Digest, MediaType, Reference, RepositoryName};
-use registry::{Chunk, ManifestPush, Options, Registry, layout};
-use storage::filesystem::{Filesystem, FilesystemOptions};
+use oci::MediaType;
+use registry::layout;
 
-/// Exit code, standard output and standard error.
+use crate::support::{
+    self, configure, digest, name, push_blob, push_manifest, wharf, with_registry,
+};
+
 fn run(directory: &Path, arguments: &[&str]) -> (i32, String, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_wharf"));
-    command.current_dir(directory).arg("garbage-collect").args(arguments).stdin(Stdio::null());
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("REGISTRY_")) {
-        command.env_remove(name);
-    }
-    let output = command.output().unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+    support::run(wharf(directory).arg("garbage-collect").args(arguments))
 }
 
 /// A configuration, and a registry with a blob in each of two repositories that nothing refers to.
 fn made() -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
-    let config = "version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: data\n  maintenance:\n    \
-                  gc: {grace: 90s}\n";
-    std::fs::write(directory.path().join("config.yml"), config).unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
+    configure(directory.path(), "config.yml", "data", "  maintenance:\n    gc: {grace: 90s}\n");
+    with_registry(&directory.path().join("data"), async |registry| {
         for name in ["team/one", "other"] {
-            push_blob(&directory.path().join("data"), name).await;
+            push_blob(&registry, name, name).await;
         }
     });
     directory
-}
-
-async fn push_blob(root: &Path, name: &'static str) {
-    let driver = Filesystem::open(FilesystemOptions::new(root)).unwrap();
-    let registry = Registry::new(Arc::new(driver), Options::default());
-    let digest = digest(name);
-    let body = Box::pin(futures_util::stream::iter([Ok(name.into())]));
-    let chunk = Chunk { body, content_length: None, ..Chunk::empty() };
-    let name = RepositoryName::parse(name).unwrap();
-    registry.put_blob(&name, &digest, chunk).await.unwrap();
-}
-
-fn digest(content: &str) -> Digest {
-    Digest::of(Algorithm::Sha256, content.as_bytes())
 }
 
 fn has(directory: &Path, content: &str) -> bool {
@@ -130,28 +105,19 @@ fn what_can_t_be_collected_is_told() {
 
 /// Pushes an image of the blob that "team/one" has, under each of these tags.
 fn push_tags(root: &Path, tags: &[&str]) {
-    let driver = Filesystem::open(FilesystemOptions::new(root)).unwrap();
-    let registry = Registry::new(Arc::new(driver), Options::default());
-    let name = "team/one";
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    for tag in tags {
-        let content = format!(
-            r#"{{"schemaVersion":2,"mediaType":"{}","config":{{"mediaType":"c","digest":"{}",
-            "size":{}}},"layers":[],"annotations":{{"tag":"{tag}"}}}}"#,
-            MediaType::OciManifest.as_str(),
-            digest(name),
-            name.len()
-        );
-        let push = ManifestPush {
-            reference: Reference::parse(tag).unwrap(),
-            tags: Vec::new(),
-            media_type: MediaType::OciManifest,
-            content: content.into(),
-        };
-        let name = RepositoryName::parse(name).unwrap();
-        runtime.block_on(registry.put_manifest(&name, push)).unwrap();
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
+    with_registry(root, async |registry| {
+        for tag in tags {
+            let content = format!(
+                r#"{{"schemaVersion":2,"mediaType":"{}","config":{{"mediaType":"c","digest":"{}",
+                "size":{}}},"layers":[],"annotations":{{"tag":"{tag}"}}}}"#,
+                MediaType::OciManifest.as_str(),
+                digest("team/one"),
+                "team/one".len()
+            );
+            push_manifest(&registry, "team/one", tag, content).await;
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+    });
 }
 
 #[test]
@@ -163,7 +129,7 @@ fn tags_go_by_the_rules_and_it_says_why() {
     let text = std::fs::read_to_string(&config).unwrap() + rules;
     std::fs::write(&config, &text).unwrap();
     push_tags(&made.path().join("data"), &["v1", "v2"]);
-    let tags = layout::tags(&RepositoryName::parse("team/one").unwrap());
+    let tags = layout::tags(&name("team/one"));
     let tags = made.path().join("data").join(tags.as_str().trim_start_matches('/'));
 
     let (code, out, err) = run(made.path(), &["--dry-run", "--explain", "config.yml"]);
