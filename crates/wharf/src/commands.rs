@@ -21,6 +21,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use ::config::{Config, ConfigErrors, Diagnostic, Environment, Loaded, Located, Source};
+use anyhow::Context as _;
 
 /// Says on standard error why the command can't be done, and how to go on.
 pub(crate) fn refuse(message: impl std::fmt::Display) -> ExitCode {
@@ -74,6 +75,36 @@ fn load(source: &Source, environment: &Environment) -> Result<Loaded, Vec<Diagno
     if unsupported.is_empty() { Ok(loaded) } else { Err(unsupported) }
 }
 
+/// The configuration that `serve` would use, for a command that works on its storage; what is not
+/// built does not matter to it. Errors and warnings are said.
+fn storage_configuration(file: Option<&Path>) -> Option<Config> {
+    let environment = Environment::of_process();
+    let loaded =
+        find(file, &environment).and_then(|(source, _)| ::config::load(&source, &environment));
+    let loaded = loaded.map_err(|errors| report(&errors.errors)).ok()?;
+    say_warnings(&loaded);
+    Some(loaded.config)
+}
+
+fn say_warnings(loaded: &Loaded) {
+    for warning in &loaded.warnings {
+        say_error(format_args!("warning: {warning}"));
+    }
+}
+
+/// Runs a command's work to its end.
+///
+/// # Errors
+/// When there can be no runtime.
+fn block_on<T>(work: impl Future<Output = T>) -> anyhow::Result<T> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.context("the runtime could not be started")?;
+    let done = runtime.block_on(work);
+    // An operation of a storage that hangs shall not keep it.
+    runtime.shutdown_background();
+    Ok(done)
+}
+
 /// The configuration of a registry whose storage a command works on, with the REGISTRY_* variables
 /// that are set.
 ///
@@ -97,9 +128,7 @@ fn loaded(file: &Path, loaded: Result<Loaded, ConfigErrors>) -> anyhow::Result<C
         let texts: Vec<_> = errors.errors.iter().map(ToString::to_string).collect();
         anyhow::anyhow!("{}: configuration error: {}", file.display(), texts.join("; "))
     })?;
-    for warning in &loaded.warnings {
-        say_error(format_args!("warning: {warning}"));
-    }
+    say_warnings(&loaded);
     Ok(loaded.config)
 }
 

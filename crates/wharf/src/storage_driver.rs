@@ -106,6 +106,31 @@ pub(crate) async fn open_for_writing(
     Ok(open(&config::Storage { read_only: false, ..storage.clone() }).await?.driver)
 }
 
+/// What a storage is wanted for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum For {
+    /// Nothing is written.
+    Reading,
+    /// It is written to.
+    Writing,
+}
+
+/// Opens the storage that a registry has: nothing is made where there is none, as a file with a
+/// wrong name may say.
+///
+/// # Errors
+/// As for [`open_for_reading`] and [`open_for_writing`].
+pub(crate) async fn open_there(
+    storage: &config::Storage,
+    purpose: For,
+) -> anyhow::Result<Arc<dyn storage::Driver>> {
+    let driver = open_for_reading(storage).await?;
+    match purpose {
+        For::Reading => Ok(driver),
+        For::Writing => open_for_writing(storage).await,
+    }
+}
+
 /// Has a driver watched if somebody wants to know: `metrics`, or traces. Otherwise it is left as it
 /// is, and costs nothing more.
 pub(crate) fn observed(

@@ -6,52 +6,33 @@ mod report;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::Context as _;
-use config::{Config, Environment};
+use config::Config;
 use registry::{Check, CheckOptions};
 use storage::Driver;
 
-use super::{find, report as report_errors, say, say_error, with_causes};
+use super::{block_on, say, say_error, storage_configuration, with_causes};
 use crate::cli::CheckArguments;
-use crate::storage_driver;
+use crate::storage_driver::{self, For};
 
 /// It was not even begun.
 const NOT_BEGUN: u8 = 2;
 
 /// Checks the storage of a configuration.
 pub(crate) fn run(arguments: &CheckArguments) -> ExitCode {
-    let environment = Environment::of_process();
-    let loaded = find(arguments.config.as_deref(), &environment)
-        .and_then(|(source, _)| config::load(&source, &environment));
-    let loaded = match loaded {
-        Ok(loaded) => loaded,
-        Err(errors) => {
-            report_errors(&errors.errors);
-            return ExitCode::from(NOT_BEGUN);
-        }
+    let Some(config) = storage_configuration(arguments.config.as_deref()) else {
+        return ExitCode::from(NOT_BEGUN);
     };
-    for warning in &loaded.warnings {
-        say_error(format_args!("warning: {warning}"));
-    }
-    match check(arguments, &loaded.config) {
+    let checked = block_on(async {
+        let driver = open(arguments, &config).await?;
+        check_storage(arguments, driver).await
+    });
+    match checked.flatten() {
         Ok(code) => code,
         Err(error) => {
             say_error(with_causes(&error));
             ExitCode::from(NOT_BEGUN)
         }
     }
-}
-
-fn check(arguments: &CheckArguments, config: &Config) -> anyhow::Result<ExitCode> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.context("the runtime could not be started")?;
-    let code = runtime.block_on(async {
-        let driver = open(arguments, config).await?;
-        check_storage(arguments, driver).await
-    });
-    // An operation of a storage that hangs shall not keep it.
-    runtime.shutdown_background();
-    code
 }
 
 /// Opens the storage; for writing only where something is to be mended.
@@ -61,12 +42,8 @@ async fn open(arguments: &CheckArguments, config: &Config) -> anyhow::Result<Arc
         "storage driver inmemory holds nothing beyond the process that serves it: there is nothing \
          to check"
     );
-    // It makes nothing that is not there.
-    let driver = storage_driver::open_for_reading(&config.storage).await?;
-    if arguments.repair {
-        return storage_driver::open_for_writing(&config.storage).await;
-    }
-    Ok(driver)
+    let purpose = if arguments.repair { For::Writing } else { For::Reading };
+    storage_driver::open_there(&config.storage, purpose).await
 }
 
 async fn check_storage(

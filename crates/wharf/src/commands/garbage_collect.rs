@@ -5,28 +5,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use config::{Config, Environment};
+use config::Config;
 use indicatif::{HumanBytes, HumanCount};
 use registry::collection::{Counts, Event, Garbage, Observer, Report};
 use registry::{Collection, CollectionOptions, Registry};
 
-use super::{find, report as report_errors, say, say_error, with_causes};
+use super::{block_on, on_storage, say, say_error, storage_configuration, with_causes};
 use crate::cli::CollectArguments;
-use crate::{options, presence, retention, shared_cache, shutdown, storage_driver};
+use crate::storage_driver::For;
+use crate::{presence, retention, shutdown};
 
 /// Collects once on the storage of a configuration.
 pub(crate) fn run(arguments: &CollectArguments) -> ExitCode {
-    let environment = Environment::of_process();
-    let loaded = find(arguments.config.as_deref(), &environment)
-        .and_then(|(source, _)| config::load(&source, &environment));
-    let loaded = match loaded {
-        Ok(loaded) => loaded,
-        Err(errors) => return report_errors(&errors.errors),
+    let Some(config) = storage_configuration(arguments.config.as_deref()) else {
+        return ExitCode::FAILURE;
     };
-    for warning in &loaded.warnings {
-        say_error(format_args!("warning: {warning}"));
-    }
-    match collect(arguments, &loaded.config) {
+    match collect(arguments, &config) {
         Ok(code) => code,
         Err(error) => {
             say_error(format_args!("failed to garbage collect: {}", with_causes(&error)));
@@ -41,36 +35,19 @@ fn collect(arguments: &CollectArguments, config: &Config) -> anyhow::Result<Exit
         "storage driver inmemory holds nothing beyond the process that serves it: there is nothing \
          to collect"
     );
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.context("the runtime could not be started")?;
-    let outcome = runtime.block_on(async {
-        let registry = open(arguments, config).await?;
+    let report = block_on(async {
+        let purpose = if arguments.dry_run { For::Reading } else { For::Writing };
+        let registry = Arc::new(on_storage::registry(config, purpose).await?);
         let older_than = age(arguments, config, &registry).await?;
         collect_on(arguments, config, registry, older_than).await
-    });
-    // An operation of a storage that hangs shall not keep it.
-    runtime.shutdown_background();
-    let report = outcome?;
+    })
+    .flatten()?;
     if arguments.json {
         say(&format!("{}\n", serde_json::to_string_pretty(&report)?));
     } else if !arguments.quiet {
         say(&summary(&report));
     }
     Ok(if report.stopped { ExitCode::FAILURE } else { ExitCode::SUCCESS })
-}
-
-/// Opens the storage, and the cache that servers share: they must not remember what goes.
-async fn open(arguments: &CollectArguments, config: &Config) -> anyhow::Result<Arc<Registry>> {
-    // It makes nothing that is not there.
-    let mut driver = storage_driver::open_for_reading(&config.storage).await?;
-    if !arguments.dry_run {
-        driver = storage_driver::open_for_writing(&config.storage).await?;
-    }
-    let mut registry = Registry::new(driver, options::registry(config));
-    if let Some(cache) = shared_cache::open(config)? {
-        registry = registry.with_descriptor_cache(cache);
-    }
-    Ok(Arc::new(registry))
 }
 
 /// How old something has to be to go. What a running server has promised to its clients is kept.

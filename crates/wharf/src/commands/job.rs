@@ -2,11 +2,10 @@
 
 use std::process::ExitCode;
 
-use anyhow::Context as _;
 use archive::{Meter, Progress};
 use indicatif::{HumanBytes, HumanCount};
 
-use super::{progress, say, say_error, with_causes};
+use super::{block_on, progress, say, say_error, with_causes};
 
 /// The exit code for a job that was not even begun.
 const NOT_BEGUN: u8 = 2;
@@ -50,16 +49,11 @@ fn run_to_outcome<F>(job: impl FnOnce(Meter) -> F) -> anyhow::Result<Option<Outc
 where
     F: Future<Output = anyhow::Result<Outcome>>,
 {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.context("the runtime could not be started")?;
     let meter = Meter::default();
     let (looked_at, stopped) = (meter.clone(), meter.clone());
     let job = job(meter);
     let look = move || Shown(looked_at.progress());
-    let outcome = runtime.block_on(progress::run(job, look, move || stopped.stop()));
-    // An operation of a storage that hangs shall not keep it.
-    runtime.shutdown_background();
-    outcome?.transpose()
+    block_on(progress::run(job, look, move || stopped.stop())).flatten()?.transpose()
 }
 
 /// A report as JSON, for standard output.

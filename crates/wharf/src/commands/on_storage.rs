@@ -3,19 +3,12 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::Context as _;
 use config::{Config, Driver, Environment};
 use registry::Registry;
 
-use super::{find, load, refuse, report, with_causes};
-use crate::{options, shared_cache, storage_driver};
-
-/// What the storage is wanted for.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum For {
-    Reading,
-    Writing,
-}
+use super::{block_on, find, load, refuse, report, with_causes};
+use crate::storage_driver::{self, For};
+use crate::{options, shared_cache};
 
 /// Opens the storage of the configuration that `serve` would use, and does something with the
 /// registry on it. `work` says what is to be said of it.
@@ -51,22 +44,16 @@ fn run_on(
         !matches!(config.storage.driver, Driver::InMemory),
         "storage driver inmemory holds nothing beyond the process that serves it"
     );
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.context("the runtime could not be started")?;
-    let said = runtime.block_on(async {
-        // Looks first whether there is anything, so that nothing is made in a wrong place.
-        let mut driver = storage_driver::open_for_reading(&config.storage).await?;
-        if purpose == For::Writing {
-            driver = storage_driver::open_for_writing(&config.storage).await?;
-        }
-        let registry = Registry::new(driver, options::registry(config));
-        let registry = match shared_cache::open(config)? {
-            Some(cache) => registry.with_descriptor_cache(cache),
-            None => registry,
-        };
-        work(registry).await
-    });
-    // An operation of a storage that hangs shall not keep it.
-    runtime.shutdown_background();
-    said
+    block_on(async { work(registry(config, purpose).await?).await }).flatten()
+}
+
+/// The registry of a configuration, with the cache that servers share: it must not remember what the
+/// work deletes.
+pub(super) async fn registry(config: &Config, purpose: For) -> anyhow::Result<Registry> {
+    let driver = storage_driver::open_there(&config.storage, purpose).await?;
+    let registry = Registry::new(driver, options::registry(config));
+    Ok(match shared_cache::open(config)? {
+        Some(cache) => registry.with_descriptor_cache(cache),
+        None => registry,
+    })
 }

@@ -5,7 +5,8 @@ use std::process::ExitCode;
 
 use registry::{ReadOnlyNote, Registry};
 
-use super::on_storage::{self, For};
+use super::on_storage;
+use crate::storage_driver::For;
 
 /// Keeps every server on the storage from writing.
 pub(crate) fn on(reason: &str, config: Option<&Path>) -> ExitCode {

@@ -7,8 +7,8 @@ use anyhow::Context as _;
 use oci::RepositoryName;
 use registry::{DeletedRepository, Registry};
 
-use super::on_storage::{self, For};
-use super::refuse;
+use super::{on_storage, refuse};
+use crate::storage_driver::For;
 
 /// Deletes a repository, or says what there would be to delete.
 pub(crate) fn delete(name: &str, config: Option<&Path>, dry_run: bool) -> ExitCode {

@@ -13,7 +13,7 @@ use registry::{Transfer, TransferError, TransferOptions};
 use storage::Driver;
 use storage::memory::Memory;
 
-use super::{report as report_errors, say, say_error, with_causes};
+use super::{block_on, report as report_errors, say, say_error, say_warnings, with_causes};
 use crate::cli::CopyArguments;
 use crate::storage_driver;
 
@@ -54,22 +54,16 @@ fn load(file: &Path) -> Option<Config> {
         .and_then(|source| config::load(&source, &Environment::default()))
         .map_err(|errors| report_errors(&errors.errors))
         .ok()?;
-    for warning in &loaded.warnings {
-        say_error(format_args!("warning: {warning}"));
-    }
+    say_warnings(&loaded);
     Some(loaded.config)
 }
 
 fn copy(arguments: &CopyArguments, from: &Config, to: &Config) -> anyhow::Result<ExitCode> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.context("the runtime could not be started")?;
-    let code = runtime.block_on(async {
+    block_on(async {
         let (source, target) = open(arguments, from, to).await?;
         copy_between(arguments, source, target).await
-    });
-    // An operation of a storage that hangs shall not keep it.
-    runtime.shutdown_background();
-    code
+    })
+    .flatten()
 }
 
 /// Opens source and target.
