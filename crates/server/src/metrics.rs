@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use auth::Refusal;
-use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
-use prometheus_client::metrics::counter::Counter;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric as _};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::registry::Registry;
@@ -204,9 +205,55 @@ impl Metrics {
     }
 }
 
-/// A gauge for what is looked up at the scrape.
-fn gauge(value: f64) -> ConstGauge<f64> {
-    ConstGauge::new(value)
+/// Writes down gauges that are looked up at the scrape, each with its name and what it means; those
+/// without a value are left out.
+fn gauges<'a>(
+    encoder: &mut DescriptorEncoder<'_>,
+    rows: impl IntoIterator<Item = (&'a str, &'a str, Option<f64>)>,
+) -> std::fmt::Result {
+    for (name, help, value) in rows {
+        let Some(value) = value else { continue };
+        let descriptor = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        ConstGauge::new(value).encode(descriptor)?;
+    }
+    Ok(())
+}
+
+/// Writes down counters that are kept elsewhere, each with its name and what it means.
+fn counters<'a>(
+    encoder: &mut DescriptorEncoder<'_>,
+    rows: impl IntoIterator<Item = (&'a str, &'a str, u64)>,
+) -> std::fmt::Result {
+    for (name, help, value) in rows {
+        let descriptor = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+        ConstCounter::new(value).encode(descriptor)?;
+    }
+    Ok(())
+}
+
+/// Writes down a counter of several kinds.
+fn counter_by<'a>(
+    encoder: &mut DescriptorEncoder<'_>,
+    (name, help): (&str, &str),
+    label: &'static str,
+    rows: impl IntoIterator<Item = (&'a str, u64)>,
+) -> std::fmt::Result {
+    let mut descriptor = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+    for (kind, value) in rows {
+        ConstCounter::new(value).encode(descriptor.encode_family(&[(label, kind)])?)?;
+    }
+    Ok(())
+}
+
+/// Writes down a gauge that is 1 for what is so, otherwise 0.
+fn flag(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    is_so: bool,
+) -> std::fmt::Result {
+    let descriptor = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+    ConstGauge::new(i64::from(is_so)).encode(descriptor)
 }
 
 /// Counts and sizes beyond 2^53 do not occur.

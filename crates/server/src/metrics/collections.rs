@@ -5,12 +5,10 @@ use std::sync::{Arc, Weak};
 use std::time::UNIX_EPOCH;
 
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
-use prometheus_client::metrics::MetricType;
-use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::encoding::DescriptorEncoder;
 use registry::Registry;
 
-use super::gauge;
+use super::{counter_by, counters, gauges, to_f64};
 
 /// What online garbage collection does.
 pub(super) struct Collections {
@@ -34,27 +32,25 @@ impl Collector for Collections {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let Some(registry) = self.registry.upgrade() else { return Ok(()) };
         let totals = registry.collections();
-        let help = "Garbage collections of this server, by their outcome.";
-        let mut descriptor =
-            encoder.encode_descriptor("wharf_gc_runs", help, None, MetricType::Counter)?;
-        for (outcome, value) in [("finished", totals.finished), ("failed", totals.failed)] {
-            let labels = [("outcome", outcome)];
-            ConstCounter::new(value).encode(descriptor.encode_family(&labels)?)?;
-        }
-        let help = "What garbage collection deleted.";
-        let mut descriptor =
-            encoder.encode_descriptor("wharf_gc_deleted", help, None, MetricType::Counter)?;
-        for (kind, value) in [
-            ("tag", totals.deleted.tags),
-            ("manifest", totals.deleted.manifests),
-            ("layer_link", totals.deleted.layers),
-            ("blob", totals.deleted.blobs),
-            ("upload", totals.uploads),
-        ] {
-            let labels = [("kind", kind)];
-            ConstCounter::new(value).encode(descriptor.encode_family(&labels)?)?;
-        }
-        for (name, help, value) in [
+        counter_by(
+            &mut encoder,
+            ("wharf_gc_runs", "Garbage collections of this server, by their outcome."),
+            "outcome",
+            [("finished", totals.finished), ("failed", totals.failed)],
+        )?;
+        counter_by(
+            &mut encoder,
+            ("wharf_gc_deleted", "What garbage collection deleted."),
+            "kind",
+            [
+                ("tag", totals.deleted.tags),
+                ("manifest", totals.deleted.manifests),
+                ("layer_link", totals.deleted.layers),
+                ("blob", totals.deleted.blobs),
+                ("upload", totals.uploads),
+            ],
+        )?;
+        let rows = [
             (
                 "wharf_gc_freed_bytes",
                 "The size of the blobs that it deleted.",
@@ -65,31 +61,26 @@ impl Collector for Collections {
                 "Garbage that stayed, as a push came to rely on it.",
                 totals.rescued,
             ),
-        ] {
-            let descriptor = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
-            ConstCounter::new(value).encode(descriptor)?;
-        }
+        ];
+        counters(&mut encoder, rows)?;
         let finished = totals.last_finished.and_then(|at| at.duration_since(UNIX_EPOCH).ok());
-        for (name, help, value) in [
+        let rows = [
             (
                 "wharf_gc_problems",
                 "What the last collection could not read or delete.",
-                totals.problems as f64,
+                Some(to_f64(totals.problems)),
             ),
             (
                 "wharf_gc_last_duration_seconds",
                 "How long the last collection took.",
-                totals.last_milliseconds as f64 / 1000.0,
+                Some(to_f64(totals.last_milliseconds) / 1000.0),
             ),
             (
                 "wharf_gc_last_finished_timestamp_seconds",
                 "When a collection of this server last came to its end, in seconds since 1970; 0 if none did.",
-                finished.unwrap_or_default().as_secs_f64(),
+                Some(finished.unwrap_or_default().as_secs_f64()),
             ),
-        ] {
-            let descriptor = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
-            gauge(value).encode(descriptor)?;
-        }
-        Ok(())
+        ];
+        gauges(&mut encoder, rows)
     }
 }

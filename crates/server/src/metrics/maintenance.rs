@@ -4,10 +4,9 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
-use prometheus_client::metrics::MetricType;
+use prometheus_client::encoding::DescriptorEncoder;
 
-use super::{gauge, to_f64};
+use super::{gauges, to_f64};
 use crate::free_space::{FreeSpaceGuard, Room};
 use crate::read_only::ReadOnly;
 
@@ -27,14 +26,13 @@ impl Maintenance {
 
 impl Collector for Maintenance {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let is_read_only = f64::from(u8::from(self.read_only.is_on()));
         let room = self.free_space.upgrade().and_then(|guard| guard.last_room());
         let room = |value: fn(&Room) -> u64| room.as_ref().map(|room| to_f64(value(room)));
-        for (name, help, value) in [
+        let rows = [
             (
                 "wharf_read_only",
                 "1 while the registry can't be written to, otherwise 0.",
-                Some(is_read_only),
+                Some(f64::from(u8::from(self.read_only.is_on()))),
             ),
             (
                 "wharf_storage_free_bytes",
@@ -51,11 +49,7 @@ impl Collector for Maintenance {
                 "Bytes that have to be free for a push to be taken.",
                 room(|room| room.min_bytes),
             ),
-        ] {
-            let Some(value) = value else { continue };
-            let descriptor = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
-            gauge(value).encode(descriptor)?;
-        }
-        Ok(())
+        ];
+        gauges(&mut encoder, rows)
     }
 }

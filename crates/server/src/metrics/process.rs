@@ -7,7 +7,7 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::counter::ConstCounter;
 use serde_json::{Value, json};
 
-use super::{gauge, to_f64};
+use super::{gauges, to_f64};
 
 /// `proc_pid_stat(5)` counts time in hundredths of a second on every architecture of Linux that
 /// programs see.
@@ -77,7 +77,7 @@ impl Collector for Process {
             let descriptor = encoder.encode_descriptor("process_cpu_seconds", help, None, kind)?;
             metric.encode(descriptor)?;
         }
-        for (name, help, value) in [
+        let rows = [
             (
                 "process_start_time_seconds",
                 "Start time of the process since unix epoch in seconds.",
@@ -109,13 +109,8 @@ impl Collector for Process {
                 "Maximum number of open file descriptors.",
                 status.max_descriptors.map(to_f64),
             ),
-        ] {
-            let Some(value) = value else { continue };
-            let metric = gauge(value);
-            let descriptor = encoder.encode_descriptor(name, help, None, metric.metric_type())?;
-            metric.encode(descriptor)?;
-        }
-        Ok(())
+        ];
+        gauges(&mut encoder, rows)
     }
 }
 

@@ -5,14 +5,11 @@ use std::sync::{Arc, Weak};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
-use prometheus_client::metrics::MetricType;
-use prometheus_client::metrics::counter::ConstCounter;
-use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::encoding::DescriptorEncoder;
 use registry::descriptors::DescriptorCacheStats;
 use registry::{CacheStats, Registry, ScrubStatus};
 
-use super::{gauge, to_f64};
+use super::{counter_by, counters, flag, gauges, to_f64};
 use crate::health::Health;
 
 /// Distribution's metrics of its cache, in the names of versions 3 and 2: of the descriptor cache
@@ -40,37 +37,25 @@ impl Collector for ManifestCache {
         let Some(registry) = self.registry.upgrade() else { return Ok(()) };
         let shared = registry.descriptor_cache_stats();
         if let Some(DescriptorCacheStats { is_available, .. }) = shared {
-            let descriptor = encoder.encode_descriptor(
-                "wharf_descriptor_cache_available",
-                "1 while the shared descriptor cache can be had, otherwise 0.",
-                None,
-                MetricType::Gauge,
-            )?;
-            ConstGauge::new(i64::from(is_available)).encode(descriptor)?;
+            let help = "1 while the shared descriptor cache can be had, otherwise 0.";
+            flag(&mut encoder, "wharf_descriptor_cache_available", help, is_available)?;
         }
         let CacheStats { requests, hits } = registry.manifest_cache_stats();
         let (requests, hits, errors) = shared
             .map_or((requests, hits, 0), |shared| (shared.requests, shared.hits, shared.errors));
         let misses = requests.saturating_sub(hits);
-        for (name, help, value) in [
-            ("requests", "The number of cache requests received.", requests),
-            ("hits", "The number of cache requests that hit.", hits),
-            ("errors", "The number of cache request errors.", errors),
-        ] {
-            let name = format!("registry_storage_cache_{name}");
-            let descriptor = encoder.encode_descriptor(&name, help, None, MetricType::Counter)?;
-            ConstCounter::new(value).encode(descriptor)?;
-        }
-        let help = "The number of cache requests received, by their outcome.";
-        let mut descriptor =
-            encoder.encode_descriptor("registry_storage_cache", help, None, MetricType::Counter)?;
-        for (kind, value) in
-            [("Request", requests), ("Hit", hits), ("Miss", misses), ("Error", errors)]
-        {
-            let labels = [("type", kind)];
-            ConstCounter::new(value).encode(descriptor.encode_family(&labels)?)?;
-        }
-        Ok(())
+        let rows = [
+            ("registry_storage_cache_requests", "The number of cache requests received.", requests),
+            ("registry_storage_cache_hits", "The number of cache requests that hit.", hits),
+            ("registry_storage_cache_errors", "The number of cache request errors.", errors),
+        ];
+        counters(&mut encoder, rows)?;
+        counter_by(
+            &mut encoder,
+            ("registry_storage_cache", "The number of cache requests received, by their outcome."),
+            "type",
+            [("Request", requests), ("Hit", hits), ("Miss", misses), ("Error", errors)],
+        )
     }
 }
 
@@ -89,9 +74,7 @@ impl Healthy {
 impl Collector for Healthy {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let help = "1 while no health check fails, otherwise 0.";
-        let descriptor =
-            encoder.encode_descriptor("wharf_healthy", help, None, MetricType::Gauge)?;
-        ConstGauge::new(i64::from(self.health.is_healthy())).encode(descriptor)
+        flag(&mut encoder, "wharf_healthy", help, self.health.is_healthy())
     }
 }
 
@@ -117,13 +100,12 @@ impl Collector for Certificate {
         let Some(expiry) = (self.expiry)() else { return Ok(()) };
         // A certificate from before 1970 has expired all the same.
         let seconds = expiry.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
-        let descriptor = encoder.encode_descriptor(
+        let row = (
             "wharf_tls_certificate_expiry_timestamp_seconds",
             "When the certificate that is served expires, in seconds since 1970.",
-            None,
-            MetricType::Gauge,
-        )?;
-        gauge(seconds).encode(descriptor)
+            Some(seconds),
+        );
+        gauges(&mut encoder, [row])
     }
 }
 
@@ -160,26 +142,22 @@ impl fmt::Debug for Store {
 impl Collector for Store {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let health = (self.health)();
-        for (name, help, value) in [
-            ("requests", "Requests to the object store, repetitions included", health.requests),
-            ("failures", "Requests to the object store that failed", health.failures),
+        let rows = [
             (
-                "refused",
+                "wharf_store_requests",
+                "Requests to the object store, repetitions included",
+                health.requests,
+            ),
+            ("wharf_store_failures", "Requests to the object store that failed", health.failures),
+            (
+                "wharf_store_refused",
                 "Requests to the object store that were not made, since it was left alone",
                 health.refused,
             ),
-        ] {
-            let name = format!("wharf_store_{name}");
-            let descriptor = encoder.encode_descriptor(&name, help, None, MetricType::Counter)?;
-            ConstCounter::new(value).encode(descriptor)?;
-        }
-        let descriptor = encoder.encode_descriptor(
-            "wharf_store_left_alone",
-            "1 while the object store is left alone because it failed again and again, otherwise 0.",
-            None,
-            MetricType::Gauge,
-        )?;
-        ConstGauge::new(i64::from(health.is_left_alone)).encode(descriptor)
+        ];
+        counters(&mut encoder, rows)?;
+        let help = "1 while the object store is left alone because it failed again and again, otherwise 0.";
+        flag(&mut encoder, "wharf_store_left_alone", help, health.is_left_alone)
     }
 }
 
@@ -203,41 +181,41 @@ impl fmt::Debug for Scrubbed {
 impl Collector for Scrubbed {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let status = (self.status)();
-        for (name, help, value) in [
-            ("blobs", "Blobs that this server's scrub has read", status.blobs),
-            ("bytes", "Content that this server's scrub has read", status.bytes),
-            ("failures", "Blobs that this server's scrub could not read", status.failures),
-        ] {
-            let name = format!("wharf_scrub_{name}");
-            let descriptor = encoder.encode_descriptor(&name, help, None, MetricType::Counter)?;
-            ConstCounter::new(value).encode(descriptor)?;
-        }
+        let rows = [
+            ("wharf_scrub_blobs", "Blobs that this server's scrub has read", status.blobs),
+            ("wharf_scrub_bytes", "Content that this server's scrub has read", status.bytes),
+            (
+                "wharf_scrub_failures",
+                "Blobs that this server's scrub could not read",
+                status.failures,
+            ),
+        ];
+        counters(&mut encoder, rows)?;
         let last_pass = status
             .last_pass
             .map(|ended| ended.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64());
-        for (name, help, value) in [
-            ("corrupt_blobs", "Blobs that are damaged.", Some(to_f64(status.corrupt_blobs))),
+        let rows = [
             (
-                "structure_errors",
+                "wharf_scrub_corrupt_blobs",
+                "Blobs that are damaged.",
+                Some(to_f64(status.corrupt_blobs)),
+            ),
+            (
+                "wharf_scrub_structure_errors",
                 "Errors of links and manifests that the last scrub has found.",
                 Some(to_f64(status.structure_errors)),
             ),
             (
-                "running",
+                "wharf_scrub_running",
                 "1 while this server scrubs the storage, otherwise 0.",
                 Some(f64::from(u8::from(status.is_running))),
             ),
             (
-                "last_pass_timestamp_seconds",
+                "wharf_scrub_last_pass_timestamp_seconds",
                 "When the storage was last read through, in seconds since 1970.",
                 last_pass,
             ),
-        ] {
-            let Some(value) = value else { continue };
-            let name = format!("wharf_scrub_{name}");
-            let descriptor = encoder.encode_descriptor(&name, help, None, MetricType::Gauge)?;
-            gauge(value).encode(descriptor)?;
-        }
-        Ok(())
+        ];
+        gauges(&mut encoder, rows)
     }
 }
