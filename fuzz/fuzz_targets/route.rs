@@ -43,6 +43,7 @@ fn canonical(route: &Route) -> String {
         Route::Base => "/v2/".into(),
         Route::Token => "/v2/_token".into(),
         Route::Catalog => "/v2/_catalog".into(),
+        Route::Repository { name } => format!("/v2/{name}/_wharf/repository"),
         Route::Tags { name } => format!("/v2/{name}/tags/list"),
         Route::Manifest { name, text, .. } => format!("/v2/{name}/manifests/{}", encoded(text)),
         Route::Blob { name, text, .. } => format!("/v2/{name}/blobs/{}", encoded(text)),
