@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::assembly::Parts;
-use crate::{collecting, listening, presence, purging, retention, scrubbing, shutdown};
+use crate::{aside, collecting, listening, presence, purging, retention, scrubbing, shutdown};
 
 /// A task that runs until it is dropped.
 type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -41,12 +41,6 @@ pub(crate) async fn start(
         let run = move || purging::run(Arc::clone(&registry), purging.clone());
         tasks.push(Box::pin(while_writable(Arc::clone(&parts.app), run)));
     }
-    if config.storage.gc.enabled && !config.storage.read_only {
-        let (registry, config) = (Arc::clone(parts.app.registry()), config.clone());
-        let rules = retention::rules(&config)?;
-        let run = move || collecting::run(Arc::clone(&registry), config.clone(), rules.clone());
-        tasks.push(Box::pin(while_writable(Arc::clone(&parts.app), run)));
-    }
     if let Some(scrub) = &parts.scrub {
         let health = Arc::clone(parts.app.health());
         tasks.push(Box::pin(scrubbing::run(Arc::clone(scrub), health)));
@@ -67,6 +61,7 @@ pub(crate) async fn start(
             })
         })
         .collect();
+    running.extend(collector(config, parts, stop)?);
     if !config.storage.read_only && !matches!(config.storage.driver, config::Driver::InMemory) {
         let driver = Arc::clone(parts.app.registry().driver());
         let stopped = stop.clone().cancelled_owned();
@@ -78,6 +73,32 @@ pub(crate) async fn start(
     }
     running.extend(debug_server(config, parts, stop).await?);
     Ok(running)
+}
+
+/// Starts whoever collects the garbage, if that is wanted. On a disk it works aside; where each step
+/// is a request to another machine, it hardly needs a processor, and shares the connections with
+/// everybody else.
+fn collector(
+    config: &Config,
+    parts: &Parts,
+    stop: &CancellationToken,
+) -> anyhow::Result<Option<JoinHandle<()>>> {
+    if !config.storage.gc.enabled || config.storage.read_only {
+        return Ok(None);
+    }
+    let (registry, config) = (Arc::clone(parts.app.registry()), config.clone());
+    let rules = retention::rules(&config)?;
+    let is_remote = registry.driver().is_remote();
+    let run = move || collecting::run(Arc::clone(&registry), config.clone(), rules.clone());
+    let work = while_writable(Arc::clone(&parts.app), run);
+    let stop = stop.clone();
+    let work = async move {
+        stop.run_until_cancelled(work).await;
+    };
+    Ok(Some(match is_remote {
+        true => tokio::spawn(work),
+        false => aside::spawn("collector", work).context("the garbage collector can't start")?,
+    }))
 }
 
 /// How often it is looked whether the storage was switched to read-only, and how much of it is free:

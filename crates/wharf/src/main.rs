@@ -1,5 +1,6 @@
 //! `wharf`: a container and OCI registry, in place of CNCF Distribution's `registry`.
 
+mod aside;
 mod assembly;
 mod authentication;
 mod background;
