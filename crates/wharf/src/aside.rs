@@ -3,7 +3,7 @@
 use std::io;
 use std::thread;
 
-use rustix::process::setpriority_process;
+use rustix::process::{getpriority_process, setpriority_process};
 use tokio::runtime;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -23,6 +23,9 @@ pub(crate) fn spawn(
     name: &str,
     work: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<JoinHandle<()>> {
+    // Threads inherit it from each other, so that each must not lower it once more.
+    let lowered = getpriority_process(None)? + NICENESS;
+    let give_way = move || give_way(lowered);
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .thread_name(name)
@@ -41,16 +44,14 @@ pub(crate) fn spawn(
 }
 
 /// Lowers the priority of this thread, as Linux takes "this process" here (setpriority(2)).
-fn give_way() {
-    if let Err(error) = setpriority_process(None, NICENESS) {
+fn give_way(lowered: i32) {
+    if let Err(error) = setpriority_process(None, lowered) {
         debug!(%error, "the priority of a thread could not be lowered");
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use rustix::process::getpriority_process;
-
     use super::*;
 
     #[tokio::test]
