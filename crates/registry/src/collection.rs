@@ -264,6 +264,11 @@ impl Run<'_> {
         self.operations += operations;
         if self.operations / BETWEEN_YIELDS != before {
             tokio::task::yield_now().await;
+            // Others are to see that this one is alive while it marks, too. Whether they took over
+            // it looks before it deletes anything.
+            if let Some(lease) = &mut self.lease {
+                let _ = lease.holds(self.registry).await;
+            }
         }
         self.pace.passed(operations).await;
     }

@@ -80,12 +80,13 @@ impl Lease {
         }
     }
 
-    /// Whether it is still held; renews it in time.
+    /// Whether it is still held; renews it in time. One that nobody took after its [`LIFE`] is held
+    /// as well: whoever takes it writes over the name, and sees it if that is written over.
     pub(super) async fn holds(&mut self, registry: &Registry) -> Result<bool> {
         if self.lock.is_some() || self.renewed.elapsed() < RENEWED_AFTER {
             return Ok(true);
         }
-        if self.renewed.elapsed() > LIFE || !self.is_ours(registry).await? {
+        if !self.is_ours(registry).await? {
             return Ok(false);
         }
         self.write(registry).await?;
@@ -97,5 +98,29 @@ impl Lease {
         if self.lock.is_none() && self.is_ours(registry).await.is_ok_and(|ours| ours) {
             storage::delete_remains(&*registry.driver, &layout::collection_lease()).await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::Options;
+
+    #[tokio::test(start_paused = true)]
+    async fn it_is_held_until_somebody_else_takes_it() {
+        let (one, other) = objects::testing::replicas();
+        let [one, other] = [one, other].map(|d| Registry::new(Arc::new(d), Options::default()));
+        let mut lease = Lease::acquire(&one).await.unwrap().unwrap();
+        assert!(Lease::acquire(&other).await.unwrap().is_none());
+        // A long time in which it had no reason to look.
+        tokio::time::advance(10 * LIFE).await;
+        assert!(lease.holds(&one).await.unwrap());
+        let taken = Bytes::from(Uuid::new_v4().to_string());
+        other.driver.put(&layout::collection_lease(), taken).await.unwrap();
+        assert!(lease.holds(&one).await.unwrap(), "it was renewed just now");
+        tokio::time::advance(RENEWED_AFTER).await;
+        assert!(!lease.holds(&one).await.unwrap());
     }
 }
