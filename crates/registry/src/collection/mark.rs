@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use futures_util::{FutureExt as _, StreamExt as _, stream};
 use oci::{Algorithm, Digest, RepositoryName};
 
-use super::garbage::{Garbage, Item, Reason};
+use super::garbage::{Garbage, Item};
 use super::report::Event;
 use super::repository::Repository;
 use super::{CollectionError, Run};
@@ -150,7 +150,7 @@ impl Run<'_> {
     fn keep(&mut self, repository: &Repository) {
         let claims = repository.garbage().map(|item| item.garbage.claim());
         self.marks.referenced.extend(claims);
-        self.marks.referenced.extend(repository.doomed_references.iter().copied());
+        self.marks.referenced.extend(repository.doomed_references.keys().copied());
     }
 
     /// Looks for what has come to be referred to since marking began.
@@ -225,10 +225,4 @@ impl Marks {
             None => !self.referenced.contains(&claim),
         }
     }
-}
-
-/// Garbage of a repository that was put aside, with why.
-pub(super) fn layer(name: &RepositoryName, digest: Digest, canonical: Digest) -> Item {
-    let garbage = Garbage::Layer { name: name.clone(), digest, canonical };
-    Item::new(garbage, Reason::Unreferenced)
 }

@@ -8,7 +8,7 @@ use oci::{Algorithm, Digest, Manifest, RepositoryName, Tag};
 use storage::{StorageError, StoragePath};
 
 use super::garbage::{Garbage, Item, Reason};
-use super::mark::{self, Seen};
+use super::mark::Seen;
 use super::retained::{Manifests, Tagged};
 use super::{CollectionError, CollectionOptions, links};
 use crate::claims::Claim;
@@ -27,8 +27,8 @@ pub(super) struct Repository {
     pub(super) kept_tags: Vec<Tag>,
     /// What the kept ones refer to, themselves included.
     pub(super) references: HashSet<Claim>,
-    /// What the others refer to.
-    pub(super) doomed_references: HashSet<Claim>,
+    /// What the others refer to, themselves included, with those that do.
+    pub(super) doomed_references: HashMap<Claim, Vec<Claim>>,
     /// What can't be read, in words. Everything is kept then.
     pub(super) problems: Vec<String>,
     /// What it took, in operations of the storage.
@@ -71,7 +71,7 @@ impl Repository {
             kept: Vec::new(),
             kept_tags: Vec::new(),
             references: HashSet::new(),
-            doomed_references: HashSet::new(),
+            doomed_references: HashMap::new(),
             problems: Vec::new(),
             operations: 0,
             decisions: Vec::new(),
@@ -301,7 +301,10 @@ impl Repository {
         let claims = parts.iter().chain([&digest]).map(Claim::content);
         match doomed.get(&digest) {
             Some(doom) if self.problems.is_empty() => {
-                self.doomed_references.extend(claims);
+                for claim in claims {
+                    let parents = self.doomed_references.entry(claim).or_default();
+                    parents.push(Claim::content(&digest));
+                }
                 let garbage = Garbage::Manifest { name: self.name.clone(), digest, aliases };
                 self.manifests.push(Item {
                     parents: doom.parents.clone(),
@@ -349,9 +352,16 @@ impl Repository {
                 self.references.insert(claim);
                 continue;
             }
-            self.layers.push(mark::layer(&self.name, digest, canonical));
+            self.layers.push(self.layer(digest, canonical, Reason::Unreferenced));
         }
         Ok(())
+    }
+
+    /// The link of a blob, as garbage: it stays with every manifest that names it.
+    pub(super) fn layer(&self, digest: Digest, canonical: Digest, reason: Reason) -> Item {
+        let garbage = Garbage::Layer { name: self.name.clone(), digest, canonical };
+        let parents = self.doomed_references.get(&Claim::content(&canonical)).cloned();
+        Item { parents: parents.unwrap_or_default(), ..Item::new(garbage, reason) }
     }
 
     fn keep_layers(&mut self, layers: Vec<Digest>) {

@@ -79,7 +79,10 @@ impl Run<'_> {
         for some in items.chunk_by(is_of_one_kind) {
             let each = some.iter();
             let sweeps: Vec<_> = each
-                .map(|item| sweep_one(registry, item, &pinned, stays, deadline).boxed())
+                .map(|item| {
+                    let staying = (&*stays, &self.marks.referenced);
+                    sweep_one(registry, item, &pinned, staying, deadline).boxed()
+                })
                 .collect();
             let outcomes: Vec<_> = stream::iter(sweeps)
                 .buffered(COLLECTION_DELETIONS_AT_ONCE.max(registry.requests_at_once()))
@@ -130,11 +133,11 @@ impl Run<'_> {
                 self.tell(&Event::Deleted { garbage: &item.garbage });
             }
             Outcome::Pinned => {
-                stays.extend(staying(item));
+                self.keeps(item, stays);
                 self.tally.rescued(1);
             }
             Outcome::Failed(why) => {
-                stays.extend(staying(item));
+                self.keeps(item, stays);
                 *failures += 1;
                 if *failures >= COLLECTION_FAILURES_IN_A_ROW_MAX {
                     return Err(CollectionError::Failing { failures: *failures, last: why });
@@ -145,11 +148,18 @@ impl Run<'_> {
         }
         Ok(())
     }
-}
 
-/// What is noted of an item that stays.
-fn staying(item: &Item) -> Option<(RepositoryName, Claim)> {
-    item.garbage.repository().map(|name| (name.clone(), item.garbage.claim()))
+    /// Notes that an item stays, and with it what depends on it: what is in the repository by its
+    /// claims, data because something refers to it.
+    fn keeps(&mut self, item: &Item, stays: &mut HashSet<(RepositoryName, Claim)>) {
+        let claim = item.garbage.claim();
+        if let Some(name) = item.garbage.repository() {
+            stays.insert((name.clone(), claim));
+            if !matches!(item.garbage, Garbage::Tag { .. }) {
+                self.marks.referenced.insert(claim);
+            }
+        }
+    }
 }
 
 /// Whether two items may be deleted at the same time: neither depends on the other.
@@ -162,14 +172,17 @@ async fn sweep_one(
     registry: &Registry,
     item: &Item,
     pinned: &HashSet<Claim>,
-    stays: &HashSet<(RepositoryName, Claim)>,
+    (stays, referenced): (&HashSet<(RepositoryName, Claim)>, &HashSet<Claim>),
     deadline: Instant,
 ) -> Outcome {
     let has_parent = |name: &RepositoryName| {
         let mut above = item.parents.iter().chain(&item.tags);
         above.any(|claim| stays.contains(&(name.clone(), *claim)))
     };
-    let is_kept = item.garbage.repository().is_some_and(has_parent);
+    let is_kept = match item.garbage.repository() {
+        Some(name) => has_parent(name),
+        None => referenced.contains(&item.garbage.claim()),
+    };
     if is_kept || pinned.contains(&item.garbage.claim()) {
         return Outcome::Pinned;
     }

@@ -12,6 +12,7 @@ use registry::{
 };
 use serde_json::json;
 use storage::Driver;
+use storage::faulty::{Failure, Fault, Faulty, Progress};
 use storage::memory::Memory;
 
 use crate::support::{
@@ -330,5 +331,42 @@ async fn a_new_tag_of_another_registry_keeps_what_it_names() {
         .await;
         assert_eq!((report.deleted.tags, report.deleted.manifests), (1, 0), "{report:?}");
         assert!(registry.get_manifest(&name("a"), &Reference::Tag(tag("v2"))).await.is_ok());
+    }
+}
+
+/// Whatever can't be deleted stays whole: a tag with its manifest and all that this is made of.
+#[tokio::test(start_paused = true)]
+async fn what_can_t_be_deleted_stays_whole() {
+    let all = || {
+        let untagged = Some(Duration::ZERO);
+        by(vec![RetentionRule { untagged, ..rule("**", &[], NONE) }])
+    };
+    let prepare = async |driver: Arc<dyn Driver>| {
+        let registry = Arc::new(Registry::new(driver, Options::default()));
+        push_image(&registry, "a", "v1").await;
+        registry
+    };
+    let trial = Faulty::new(Arc::new(Memory::new()));
+    let registry = prepare(Arc::new(trial.clone())).await;
+    let first = trial.operations();
+    collect(&registry, all()).await;
+    for operation in first..trial.operations() {
+        let inner: Arc<dyn Driver> = Arc::new(Memory::new());
+        let faulty = Faulty::new(Arc::clone(&inner));
+        let registry = prepare(Arc::new(faulty.clone())).await;
+        faulty.fail_at(operation, Fault::Error(Failure::Io, Progress::Nothing));
+        // It may have failed as a whole.
+        let _ = Collection::new(registry, all()).run().await;
+        let at = faulty.hit();
+        let registry = Registry::new(inner, Options::default());
+        let left = registry.list_tags(&name("a"), registry::Page::default()).await;
+        for tag in left.map(|tags| tags.names.clone()).unwrap_or_default() {
+            let reference = Reference::parse(&tag).unwrap();
+            let stored = registry.get_manifest(&name("a"), &reference).await;
+            assert!(stored.is_ok(), "{at:?} {stored:?}");
+            let config = Digest::of(Algorithm::Sha256, b"{}");
+            let found = registry.open_blob(&name("a"), &config).await;
+            assert!(found.is_ok(), "{at:?} {found:?}");
+        }
     }
 }
