@@ -27,6 +27,7 @@ mod scalar;
 mod schema;
 mod secret;
 pub mod sections;
+mod size;
 mod tree;
 mod unsupported;
 mod validate;

@@ -3,6 +3,7 @@
 use crate::{
     reader::Reader,
     schema::{self, Section},
+    size,
 };
 
 pub(crate) static SECTION: Section = Section::new(&[schema::checked(
@@ -35,51 +36,16 @@ fn check(text: &str) -> Result<(), String> {
 
 /// What a text means; the default when it is empty.
 fn parse(text: &str) -> Option<FreeSpace> {
-    let text = text.trim();
-    if text.is_empty() {
+    if text.trim().is_empty() {
         return Some(FreeSpace::Default);
     }
-    let number_end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let (number, unit) = text.split_at(number_end);
-    let unit = unit.trim_start();
-    if unit == "%" {
-        let millionths = scaled(number, 10_000)?;
-        return (millionths < 1_000_000)
-            .then(|| u32::try_from(millionths).ok().map(FreeSpace::Millionths))?;
-    }
-    Some(FreeSpace::Bytes(scaled(number, unit_bytes(unit)?)?))
-}
-
-fn unit_bytes(unit: &str) -> Option<u64> {
-    Some(match unit.to_ascii_lowercase().as_str() {
-        "" | "b" => 1,
-        "k" | "kb" => 1000,
-        "m" | "mb" => 1000_u64.pow(2),
-        "g" | "gb" => 1000_u64.pow(3),
-        "t" | "tb" => 1000_u64.pow(4),
-        "ki" | "kib" => 1 << 10,
-        "mi" | "mib" => 1 << 20,
-        "gi" | "gib" => 1 << 30,
-        "ti" | "tib" => 1 << 40,
-        _ => return None,
-    })
-}
-
-/// A decimal number of up to six places, times `scale`.
-fn scaled(number: &str, scale: u64) -> Option<u64> {
-    let (whole, places) = number.split_once('.').unwrap_or((number, ""));
-    if whole.is_empty() || (number.contains('.') && places.is_empty()) || places.len() > 6 {
-        return None;
-    }
-    let whole = whole.parse::<u64>().ok()?.checked_mul(scale)?;
-    let places = match places {
-        "" => 0,
-        digits => {
-            let value = u128::from(digits.parse::<u64>().ok()?) * u128::from(scale);
-            u64::try_from(value / 10_u128.pow(u32::try_from(digits.len()).ok()?)).ok()?
+    match size::split(text)? {
+        (number, "%") => {
+            let millionths = u32::try_from(size::scaled(number, 10_000)?).ok()?;
+            (millionths < 1_000_000).then_some(FreeSpace::Millionths(millionths))
         }
-    };
-    whole.checked_add(places)
+        _ => size::bytes(text).map(FreeSpace::Bytes),
+    }
 }
 
 #[cfg(test)]
