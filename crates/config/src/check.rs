@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use http::{HeaderName, HeaderValue, Uri};
+use http::{HeaderName, HeaderValue, Uri, uri::Authority};
 use ipnet::IpNet;
 use regex::{Regex, RegexBuilder};
 
@@ -104,6 +104,52 @@ pub(crate) fn tag_pattern(text: &str) -> Result<(), String> {
 fn pattern(text: &str, is_good: impl Fn(char) -> bool, advice: &str) -> Result<(), String> {
     let has_length = (1..=limits::PATTERN_BYTES_MAX).contains(&text.len());
     if has_length && text.chars().all(is_good) { Ok(()) } else { Err(advice.to_owned()) }
+}
+
+/// The first components of repositories' names, such as `mirrors/quay`, or nothing.
+pub(crate) fn repository_path(text: &str) -> Result<(), String> {
+    let path = format!("^{REPOSITORY_COMPONENT}(/{REPOSITORY_COMPONENT})*$");
+    let is_path = Regex::new(&path).is_ok_and(|path| path.is_match(text));
+    match text.is_empty() || (is_path && text.len() <= limits::PATTERN_BYTES_MAX) {
+        true => Ok(()),
+        false => {
+            Err("is no part of a repository's name; write lower-case letters and digits, such \
+                      as ghcr.io or mirrors/quay, without a slash at either end"
+                .to_owned())
+        }
+    }
+}
+
+/// One component of a repository's name (OCI distribution-spec, "Pulling manifests").
+const REPOSITORY_COMPONENT: &str = r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*";
+
+/// The URL of a registry, where nothing is asked for yet.
+pub(crate) fn registry_url(text: &str) -> Result<(), String> {
+    url(text)?;
+    if text.is_empty() || !text.contains(['?', '#']) {
+        return Ok(());
+    }
+    Err("may not hold a query or a fragment; write the registry's own URL".to_owned())
+}
+
+/// The name of a registry in the names of images: a host, perhaps with its port.
+pub(crate) fn registry_host(text: &str) -> Result<(), String> {
+    let is_authority = text.parse::<Authority>().is_ok_and(|authority| authority.host() != "");
+    match is_authority && !text.contains(['@', '*']) {
+        true => Ok(()),
+        false => Err("is no name of a registry; write a host such as ghcr.io or nas.lan:5000, \
+                      without a scheme and a path"
+            .to_owned()),
+    }
+}
+
+/// What logs and metrics call an upstream.
+pub(crate) fn upstream_name(text: &str) -> Result<(), String> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-:/[]".contains(c);
+    match text.len() <= limits::PATTERN_BYTES_MAX && text.chars().all(is_plain) {
+        true => Ok(()),
+        false => Err("may hold only letters, digits and `._-:/`, such as hub".to_owned()),
+    }
 }
 
 /// A regular expression.

@@ -14,6 +14,7 @@ use crate::{
     sections::{
         auth::{Auth, KeySet},
         http::Listen,
+        proxy::Credentials,
         storage::Driver,
     },
 };
@@ -64,6 +65,7 @@ pub(crate) fn check(config: &Config) -> Vec<Diagnostic> {
     for authority in &tls.root_cas {
         found.file("redis.tls.rootcas", Some(authority));
     }
+    found.upstreams();
     found.problems
 }
 
@@ -80,6 +82,25 @@ impl Found<'_> {
             key: key.to_owned(),
             message: format!("{}: {what}", path.display()),
         });
+    }
+
+    fn upstreams(&mut self) {
+        let proxy = &self.config.proxy;
+        // That of `proxy.remoteurl` is not in the list and names no files.
+        let items =
+            self.config.tree.root.at("proxy.upstreams").map_or(0, |list| list.items().len());
+        let first = proxy.upstreams.len() - items;
+        for (index, upstream) in proxy.upstreams[first..].iter().enumerate() {
+            let key = |name| format!("proxy.upstreams.{index}.{name}");
+            self.file(&key("tls.certificate"), upstream.tls.certificate.as_ref());
+            self.file(&key("tls.key"), upstream.tls.key.as_ref());
+            for authority in &upstream.tls.root_cas {
+                self.file(&key("tls.rootcas"), Some(authority));
+            }
+            if let Credentials::Gar { key_file } = &upstream.credentials {
+                self.file(&key("gar.keyfile"), key_file.as_ref());
+            }
+        }
     }
 
     /// A regular file that can be opened for reading.

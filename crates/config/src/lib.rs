@@ -57,7 +57,7 @@ pub use sections::{
     middleware::{Middleware, MiddlewareEntry},
     notifications::{Endpoint, Notifications, Outbox},
     policy::Policy,
-    proxy::{CredentialHelper, Proxy},
+    proxy::{Caching, CredentialHelper, Credentials, Proxy, Rewrite, Upstream, UpstreamTls},
     redis::{Redis, RedisRouting, RedisTls},
     retention::{Retention, RetentionRule},
     storage::{

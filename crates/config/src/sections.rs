@@ -54,7 +54,7 @@ pub(crate) static ROOT: Section = Section::new(&[
     schema::section("retention", &retention::SECTION, "Which tags are kept. Not in Distribution."),
     schema::section("catalog", &catalog::SECTION, "The listing of repositories."),
     schema::section("tags", &tags::SECTION, "The listing of tags."),
-    schema::optional("proxy", &proxy::SECTION, "Pull-through cache of one upstream registry."),
+    schema::optional("proxy", &proxy::SECTION, "Pull-through mirror of other registries."),
     schema::section(
         "validation",
         &validation::SECTION,

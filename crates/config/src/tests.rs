@@ -5,6 +5,7 @@ mod files;
 mod images;
 mod keys;
 mod printed;
+mod proxy;
 mod random;
 mod refused;
 mod retention;

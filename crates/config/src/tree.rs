@@ -80,9 +80,12 @@ impl Node {
         self.entries().iter().find(|entry| entry.key == key).map(|entry| &entry.node)
     }
 
-    /// The node at a dotted path of mapping keys.
+    /// The node at a dotted path of mapping keys and of numbers of list elements.
     pub(crate) fn at(&self, path: &str) -> Option<&Node> {
-        path.split('.').try_fold(self, |node, key| node.get(key))
+        path.split('.').try_fold(self, |node, key| match &node.value {
+            Value::Sequence(items) => items.get(key.parse::<usize>().ok()?),
+            _ => node.get(key),
+        })
     }
 
     /// The entries of this node, which is made a mapping if it is none.

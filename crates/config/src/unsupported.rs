@@ -67,6 +67,7 @@ const REFUSED: &[(&str, &str, When, &str)] = &[
     ("storage.swift", "storage.swift", When::Written, REMOVED),
     ("storage.oss", "storage.oss", When::Written, REMOVED),
     ("proxy", "proxy.remoteurl", When::Set, "the pull-through cache is not built yet; leave `proxy` out"),
+    ("proxy", "proxy.upstreams", When::Set, "the pull-through cache is not built yet; leave `proxy` out"),
     ("log.hooks", "log.hooks", When::EnabledEntry, "mail hooks are not built yet; leave the hook out or set `disabled: true`"),
     ("compatibility.schema1.enabled", "compatibility.schema1.enabled", When::True, "manifests of schema 1 were removed in Distribution 3 and will not be built; push the images again as schema 2 or OCI"),
 ];

@@ -8,6 +8,7 @@ use crate::{
     tree::{Entry, Node, Value},
 };
 
+mod proxy;
 mod retention;
 mod shared_cache;
 #[cfg(test)]
@@ -62,7 +63,7 @@ pub(crate) fn whole(root: &Node, findings: &mut Findings) {
     collection(root, findings);
     retention::check(root, findings);
     cache(root, findings);
-    proxy(root, findings);
+    proxy::check(root, findings);
     endpoints(root, findings);
     platforms(root, findings);
     without_effect(root, findings);
@@ -202,14 +203,19 @@ fn http(root: &Node, findings: &mut Findings) {
     }
 }
 
-fn tls(tls: &Node, findings: &mut Findings) {
+/// A certificate and its key go together.
+fn pair(tls: &Node, path: &str, findings: &mut Findings) {
     for (one, other) in [("certificate", "key"), ("key", "certificate")] {
         if is_set(tls, one) && !is_set(tls, other) {
             let origin = tls.get(one).map_or(&NOWHERE, |node| &node.origin);
             let message = format!("must be set too, as `{one}` is");
-            findings.error(origin, &format!("http.tls.{other}"), message);
+            findings.error(origin, &format!("{path}.{other}"), message);
         }
     }
+}
+
+fn tls(tls: &Node, findings: &mut Findings) {
+    pair(tls, "http.tls", findings);
     let acme = tls.get("letsencrypt").filter(|acme| is_set(acme, "cachefile"));
     if let (Some(acme), true) = (acme, is_set(tls, "certificate")) {
         let message = "cannot specify both certificate and Let's Encrypt; leave one of them out";
@@ -311,15 +317,6 @@ fn cache(root: &Node, findings: &mut Findings) {
             let message = quoted(other, "is no known cache, so there is none; write inmemory");
             findings.warning(&kind.origin, key, message);
         }
-    }
-}
-
-fn proxy(root: &Node, findings: &mut Findings) {
-    let Some(proxy) = root.get("proxy") else { return };
-    let Some(exec) = proxy.get("exec").filter(|exec| is_set(exec, "command")) else { return };
-    if is_set(proxy, "username") || is_set(proxy, "password") {
-        let message = "excludes `proxy.username` and `proxy.password`; leave one of them out";
-        findings.error(&exec.origin, "proxy.exec", message);
     }
 }
 

@@ -1,4 +1,8 @@
-//! `proxy`: pull-through cache of one upstream.
+//! `proxy`: the pull-through mirror of other registries.
+
+mod credentials;
+mod upstream;
+mod url;
 
 use std::time::Duration;
 
@@ -6,59 +10,116 @@ use crate::{
     check,
     reader::Reader,
     schema::{self, Section},
-    secret::Secret,
+    size,
+};
+
+pub(crate) use self::{credentials::WAYS, url::RegistryUrl};
+pub use self::{
+    credentials::{CredentialHelper, Credentials},
+    upstream::{Caching, Rewrite, Upstream, UpstreamTls},
 };
 
 pub(crate) static SECTION: Section = Section::new(&[
-    schema::checked("remoteurl", check::url, "The upstream; empty is off."),
-    schema::text("username", "User at the upstream."),
-    schema::secret("password", "Password at the upstream."),
-    schema::optional("exec", &EXEC, "A credential helper, in place of user and password."),
-    schema::duration("ttl", "How long content stays; 0 is for ever.").default("168h"),
+    schema::checked("remoteurl", check::url, "One upstream for every name; empty is off."),
+    schema::text("username", "User at `remoteurl`."),
+    schema::secret("password", "Password at `remoteurl`."),
+    schema::optional(
+        "exec",
+        &credentials::EXEC,
+        "A credential helper for `remoteurl`, in place of user and password.",
+    ),
+    schema::duration("ttl", "How long content stays in the cache; 0 is for ever.").default("168h"),
     schema::duration("cachewritetimeout", "Longest time of a write to the cache.").default("5m"),
+    schema::checked(
+        "maxsize",
+        check_size,
+        "Most bytes that are cached, such as `100GB` or `100GiB`; beyond it what was not used for longest goes. Empty is any number. Not in Distribution.",
+    ),
+    schema::bounded(
+        "lowwater",
+        1,
+        100,
+        "Part of `maxsize`, in percent, down to which is evicted. Not in Distribution.",
+    )
+    .default("90")
+    .only_with("maxsize"),
+    schema::checked_texts(
+        "keep",
+        check::repository_pattern,
+        "Patterns of mirrored repositories, by their names here, that are never evicted. Not in Distribution.",
+    ),
+    schema::checked_texts(
+        "local",
+        check::repository_pattern,
+        "Patterns of repositories that are hosted here though an upstream covers their names. Not in Distribution.",
+    ),
+    schema::duration(
+        "staleiferror",
+        "How long after its last check a cached tag is served while the upstream fails; 0 is never. Not in Distribution.",
+    )
+    .default("24h"),
+    schema::duration(
+        "tagttl",
+        "How long a cached tag is served without asking the upstream again. Not in Distribution.",
+    )
+    .default("0s"),
+    schema::duration(
+        "negativettl",
+        "How long it is remembered that something is not there. Not in Distribution.",
+    )
+    .default("10s"),
+    schema::boolean(
+        "offline",
+        "Asks no upstream: only what is cached is served. Not in Distribution.",
+    )
+    .default("false"),
+    schema::list(
+        "upstreams",
+        &upstream::SECTION,
+        "The registries that are mirrored, each under a prefix of its own. Not in Distribution.",
+    ),
 ]);
 
-static EXEC: Section = Section::new(&[
-    schema::text("command", "Name or path of the helper."),
-    schema::duration("lifetime", "How long its answer is good; unset is for one use."),
-]);
-
-/// `proxy`.
+/// `proxy`. What an upstream did not say for itself is filled in.
 #[derive(Clone, Debug)]
 pub struct Proxy {
-    /// The upstream; none when off.
-    pub remote_url: Option<String>,
-    /// User at the upstream.
-    pub username: String,
-    /// Password at the upstream.
-    pub password: Option<Secret>,
-    /// A credential helper.
-    pub exec: Option<CredentialHelper>,
-    /// How long content stays; none is for ever.
-    pub ttl: Option<Duration>,
+    /// The registries that are mirrored; none when the mirror is off. That of `remoteurl` is first.
+    pub upstreams: Vec<Upstream>,
     /// Longest time of a write to the cache.
     pub cache_write_timeout: Duration,
-}
-
-/// `proxy.exec`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CredentialHelper {
-    /// Name or path of the helper.
-    pub command: String,
-    /// How long its answer is good.
-    pub lifetime: Option<Duration>,
+    /// Most bytes that are cached; none is any number.
+    pub size_bytes_max: Option<u64>,
+    /// Part of `size_bytes_max`, in percent from 1 to 100, down to which is evicted.
+    pub low_water_percent: u8,
+    /// Patterns of mirrored repositories that are never evicted.
+    pub keep: Vec<String>,
+    /// Patterns of repositories that are hosted here though an upstream covers their names.
+    pub local: Vec<String>,
 }
 
 pub(crate) fn read(proxy: Reader<'_>) -> Proxy {
+    let caching = upstream::caching(proxy, None);
+    let items = proxy.items("upstreams").map(|item| upstream::read(item, &caching));
+    let mut upstreams: Vec<_> =
+        upstream::remote(proxy, &caching).into_iter().chain(items).collect();
+    upstream::share_host_names(&mut upstreams);
     Proxy {
-        remote_url: proxy.set_text("remoteurl"),
-        username: proxy.text("username"),
-        password: proxy.secret("password"),
-        exec: proxy.written("exec").and_then(|exec| {
-            let command = exec.set_text("command")?;
-            Some(CredentialHelper { command, lifetime: exec.set_duration("lifetime") })
-        }),
-        ttl: proxy.set_duration("ttl").filter(|ttl| !ttl.is_zero()),
+        upstreams,
         cache_write_timeout: proxy.duration("cachewritetimeout"),
+        size_bytes_max: proxy.set_text("maxsize").and_then(|text| size::bytes(&text)),
+        low_water_percent: u8::try_from(proxy.count("lowwater")).unwrap_or(100),
+        keep: proxy.texts("keep"),
+        local: proxy.texts("local"),
+    }
+}
+
+fn check_size(text: &str) -> Result<(), String> {
+    if text.is_empty() {
+        return Ok(());
+    }
+    match size::bytes(text) {
+        Some(1..) => Ok(()),
+        Some(0) => Err("must be more than nothing; leave it out for no limit".to_owned()),
+        None => Err("is no size; write bytes such as 100GiB or 500MB".to_owned()),
     }
 }

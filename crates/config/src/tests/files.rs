@@ -40,6 +40,21 @@ fn what_is_missing_or_wrong_is_found() {
             with(&format!("auth: {{htpasswd: {{realm: r, path: {}}}}}", at(""))),
             Some("is a directory"),
         ),
+        (
+            with(&format!(
+                "proxy: {{upstreams: [{{url: 'https://h', prefix: a, tls: {{rootcas: {0}}}}}, {{url: 'https://h', tls: {{rootcas: [{0}, {1}]}}}}]}}",
+                at("file"),
+                at("no")
+            )),
+            Some("proxy.upstreams.1.tls.rootcas: "),
+        ),
+        (
+            with(&format!(
+                "proxy:\n  remoteurl: https://h\n  upstreams:\n    - {{url: 'https://h', prefix: a, gar: {{keyfile: {}}}}}",
+                at("no")
+            )),
+            Some("config.yml:7:"),
+        ),
     ] {
         let found = clean(&text, &[]).check_files();
         match expected {

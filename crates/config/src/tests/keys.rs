@@ -127,6 +127,7 @@ fn sample(path: &str, key: &Key) -> String {
         "auth.htpasswd.anonymous" => "[pull]",
         "http.trustedproxies" | "storage.redirect.except.networks" => "[10.0.0.0/8]",
         "redis.addrs" => "['one:1', 'two:2']",
+        "proxy.upstreams.urls" => "['https://one', 'https://two']",
         _ => "",
     };
     if !known.is_empty() {
@@ -198,6 +199,7 @@ const NEEDED: &[(&str, &[(&str, &str)])] = &[
     ("auth.token.", &[("realm", "r"), ("service", "s"), ("issuer", "i"), ("jwks", "j")]),
     ("notifications.endpoints.", &[("url", "https://h/")]),
     ("http.tls.", &[("certificate", "c"), ("key", "k")]),
+    ("proxy.upstreams.", &[("url", "https://h/")]),
 ];
 
 /// Closes the brackets that a case's file opened, after what its section needs.

@@ -22,11 +22,15 @@ fn zero_config_prints_what_is_in_force() {
 
 #[test]
 fn a_value_names_its_variable_and_secrets_are_masked() {
-    let text = with("http:\n  secret: s3cr3t\nproxy:\n  remoteurl: https://u:pw@h/");
+    let text = with(
+        "http:\n  secret: s3cr3t\nproxy:\n  remoteurl: https://u:pw@h/\n  upstreams:\n    - {prefix: a, urls: ['https://u:pw@a/', 'https://u:pw@b/']}",
+    );
     let printed = clean(&text, &[("REGISTRY_HTTP_ADDR", ":6000")]).print();
     assert!(printed.contains("  addr: :6000 # REGISTRY_HTTP_ADDR\n"), "{printed}");
     assert!(printed.contains("  secret: \"***\"\n"), "{printed}");
     assert!(printed.contains("  remoteurl: \"https://***@h/\"\n"), "{printed}");
+    assert!(printed.contains("        - \"https://***@b/\"\n"), "{printed}");
+    assert!(!printed.contains("pw"), "{printed}");
 }
 
 #[test]

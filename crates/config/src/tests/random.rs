@@ -58,6 +58,8 @@ const PIECES: &[&str] = &[
     "headers:",
     "redis: {pool: {maxidle: 1}}",
     "proxy:",
+    "proxy: {upstreams: [{url: 'https://h', prefix: ",
+    "remoteurl: https://u@h\n",
     "\t",
     "\r\n",
     "\u{feff}",
@@ -80,7 +82,7 @@ proptest! {
 
     #[test]
     fn random_values_of_known_keys(
-        name in "REGISTRY_(HTTP|LOG|STORAGE|REDIS|HEALTH|VALIDATION)(_[A-Z0-9]{1,12}){0,3}",
+        name in "REGISTRY_(HTTP|LOG|STORAGE|REDIS|HEALTH|PROXY|VALIDATION)(_[A-Z0-9]{1,12}){0,3}",
         value in "\\PC{0,40}",
     ) {
         fuzz_bytes(format!("version: 0.1\nstorage: inmemory\n\0{name}={value}").as_bytes());

@@ -14,6 +14,7 @@ fn unbuilt_features_are_refused_by_name() {
         ("middleware: {registry: [{name: x, disabled: false}]}", &["middleware.registry"]),
         ("middleware: {repository: [{disabled: true}, {name: x}]}", &["middleware.repository"]),
         ("proxy: {remoteurl: 'https://h'}", &["proxy.remoteurl"]),
+        ("proxy: {upstreams: [{url: 'https://h'}]}", &["proxy.upstreams"]),
         ("log: {hooks: [{type: mail}]}", &["log.hooks"]),
     ] {
         assert_eq!(refused(&with(lines)), keys, "{lines}");

@@ -32,6 +32,7 @@ fn scalars() {
             ("REGISTRY_HTTP_RELATIVEURLS", "yes"),
             ("REGISTRY_HTTP_DRAINTIMEOUT", "1m"),
             ("REGISTRY_HTTP_HOST", "https://example.com"),
+            ("REGISTRY_PROXY_REMOTEURL", "https://h"),
             ("REGISTRY_PROXY_TTL", "0"),
             ("OTHER_HTTP_ADDR", ":9"),
             ("registry_HTTP_ADDR", ":9"),
@@ -43,7 +44,7 @@ fn scalars() {
     assert!(config.http.relative_urls);
     assert_eq!(config.http.drain_timeout, Duration::from_secs(60));
     assert_eq!(config.http.host.as_deref(), Some("https://example.com"));
-    assert_eq!(config.proxy.ttl, None);
+    assert_eq!(config.proxy.upstreams[0].caching.ttl, None);
 }
 
 #[test]
@@ -308,10 +309,10 @@ fn values_that_yaml_takes_for_something_else() {
         ("0123", "0123"),
         ("{a: b}", "{a: b}"),
     ] {
-        let config = clean(FILESYSTEM, &[("REGISTRY_PROXY_PASSWORD", value)]);
-        assert_eq!(config.proxy.password.unwrap().reveal(), expected, "{value}");
+        let config = clean(FILESYSTEM, &[("REGISTRY_HTTP_SECRET", value)]);
+        assert_eq!(config.http.secret.unwrap().reveal(), expected, "{value}");
     }
-    let variables = [("REGISTRY_PROXY_PASSWORD", "abc #def")];
+    let variables = [("REGISTRY_HTTP_SECRET", "abc #def")];
     let warnings = warnings(FILESYSTEM, &variables);
     assert!(warnings[0].contains("is a comment in YAML") && !warnings[0].contains("def"));
 }

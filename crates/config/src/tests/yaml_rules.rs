@@ -592,14 +592,6 @@ fn log_fields_are_typed() {
 }
 
 #[test]
-fn proxy_ttl() {
-    let ttl = |lines: &str| clean(&with(&format!("proxy: {lines}")), &[]).proxy.ttl;
-    assert_eq!(ttl("{remoteurl: 'https://h'}"), Some(Duration::from_secs(168 * 3600)));
-    assert_eq!(ttl("{ttl: 0}"), None);
-    assert_eq!(ttl("{ttl: 1h}"), Some(Duration::from_secs(3600)));
-}
-
-#[test]
 fn anchors_and_merges() {
     let text = with(
         "health:\n  tcp:\n    - &base {addr: 'a:1', interval: 5s}\n    - <<: *base\n      addr: b:2\n    - {<<: [*base, {addr: 'c:3', threshold: 9}]}",

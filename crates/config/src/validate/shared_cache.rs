@@ -6,7 +6,7 @@ use crate::{
     tree::Node,
 };
 
-use super::{NOWHERE, is_set, is_true};
+use super::{NOWHERE, is_set, is_true, pair};
 
 const POOL: &str = "has no effect: all requests share one connection";
 const REPLICAS: &str = "has no effect: only masters are asked, since a replica may not know yet \
@@ -47,7 +47,9 @@ pub(crate) fn is_without_effect(path: &str) -> bool {
 /// Checks the section; `is_cache` says whether descriptors are cached in it, which is its only use.
 pub(super) fn check(root: &Node, is_cache: bool, findings: &mut Findings) {
     let Some(redis) = root.get("redis") else { return };
-    halves(redis, findings);
+    if let Some(tls) = redis.get("tls") {
+        pair(tls, "redis.tls", findings);
+    }
     if !is_cache {
         if let Some(addresses) = redis.get("addrs").filter(|_| is_set(redis, "addrs")) {
             let message = "has no effect without `storage.cache.blobdescriptor: redis`";
@@ -87,17 +89,5 @@ pub(super) fn check(root: &Node, is_cache: bool, findings: &mut Findings) {
         && scalar::integer(text("db")) != Some(0);
     if is_cluster && has_database {
         warn("db", "has no effect in a cluster, which has only database 0");
-    }
-}
-
-/// A certificate needs its key, and a key its certificate.
-fn halves(redis: &Node, findings: &mut Findings) {
-    let Some(tls) = redis.get("tls") else { return };
-    for (one, other) in [("certificate", "key"), ("key", "certificate")] {
-        if is_set(tls, one) && !is_set(tls, other) {
-            let origin = tls.get(one).map_or(&NOWHERE, |node| &node.origin);
-            let message = format!("must be set too, as `{one}` is");
-            findings.error(origin, &format!("redis.tls.{other}"), message);
-        }
     }
 }

@@ -1,0 +1,285 @@
+//! `proxy.upstreams`: one registry that is mirrored.
+
+use std::{collections::HashSet, path::PathBuf, time::Duration};
+
+use crate::{
+    check,
+    reader::Reader,
+    schema::{self, Section},
+};
+
+use super::{
+    credentials::{self, ACR, Credentials, ECR, EXEC, GAR},
+    url::{DOCKER_HUB, RegistryUrl, is_docker_hub},
+};
+
+pub(super) static SECTION: Section = Section::new(&[
+    schema::checked(
+        "name",
+        check::upstream_name,
+        "What logs and metrics call it; unless set its prefix, or else the URL's host.",
+    ),
+    schema::checked("url", check::registry_url, "Where it is."),
+    schema::checked_texts(
+        "urls",
+        check::registry_url,
+        "In place of `url`: where it is, in the order in which they are tried.",
+    ),
+    schema::checked(
+        "prefix",
+        check::repository_path,
+        "Where it is here: `PREFIX/NAME` is `NAME` there. The longest prefix counts; the empty one covers every name that no other does.",
+    ),
+    schema::checked_texts(
+        "ns",
+        check::registry_host,
+        "Values of `?ns=`, which containerd sends, that mean this upstream. Unless set the prefix, if it is a host name; `docker.io` brings its other names along.",
+    ),
+    schema::text("username", "User there."),
+    schema::secret("password", "Password there."),
+    schema::optional("exec", &EXEC, "A credential helper."),
+    schema::optional("ecr", &ECR, "Tokens of the Elastic Container Registry of AWS."),
+    schema::optional("gar", &GAR, "Tokens of the Google Artifact Registry."),
+    schema::optional("acr", &ACR, "Tokens of the Azure Container Registry."),
+    schema::optional("tls", &TLS, "HTTPS to it."),
+    schema::boolean(
+        "library",
+        "Puts `library/` in front of names of one component; on for Docker Hub unless set.",
+    ),
+    schema::list(
+        "rewrite",
+        &REWRITE,
+        "Replaces the first components of a name before it is asked for; the first that fits counts.",
+    ),
+    schema::checked_texts(
+        "allow",
+        check::repository_pattern,
+        "Patterns of the names there, after `rewrite`, that are mirrored; all unless set.",
+    ),
+    schema::checked_texts(
+        "deny",
+        check::repository_pattern,
+        "Patterns of the names there that are not mirrored, whatever `allow` says.",
+    ),
+    schema::duration("ttl", "As `proxy.ttl`, which holds unless set."),
+    schema::duration("tagttl", "As `proxy.tagttl`, which holds unless set."),
+    schema::duration("negativettl", "As `proxy.negativettl`, which holds unless set."),
+    schema::duration("staleiferror", "As `proxy.staleiferror`, which holds unless set."),
+    schema::boolean("offline", "As `proxy.offline`, which holds unless set."),
+    schema::boolean(
+        "forwardauth",
+        "Sends it the client's own `Authorization`. Dangerous: it learns the passwords that clients have here, and what is fetched with one client's rights is served to all.",
+    )
+    .default("false"),
+])
+.closed(UNKNOWN);
+
+/// A key that was misspelt may not be left out: what it forbids would be allowed.
+pub(super) const UNKNOWN: &str = "setting";
+
+static TLS: Section = Section::new(&[
+    schema::checked_texts(
+        "rootcas",
+        check::path,
+        "PEM files with its authorities, in place of the system's.",
+    ),
+    schema::checked("certificate", check::path, "PEM file with wharf's own certificate."),
+    schema::checked("key", check::path, "PEM file with the key of it."),
+    schema::boolean("insecure", "Takes any certificate.").default("false"),
+])
+.closed(UNKNOWN);
+
+static REWRITE: Section = Section::new(&[
+    schema::checked(
+        "from",
+        check::repository_path,
+        "First components of a name; empty fits every name.",
+    ),
+    schema::checked(
+        "to",
+        check::repository_path,
+        "What stands in their place; empty takes them away.",
+    ),
+])
+.closed(UNKNOWN);
+
+/// One registry that is mirrored.
+#[derive(Clone, Debug)]
+pub struct Upstream {
+    /// What it is called in logs and metrics; no other has the same.
+    pub name: String,
+    /// Where it is, in the order in which they are tried: `http` or `https`, perhaps with a path,
+    /// without credentials and without a slash at the end.
+    pub urls: Vec<String>,
+    /// Prefix of its repositories here: empty, or whole components of a name.
+    pub prefix: String,
+    /// Values of `?ns=` that mean it, in lower case. None: with an empty prefix and no other
+    /// upstream beside it, any value means it; else none does.
+    pub ns: Vec<String>,
+    /// How wharf shows who it is.
+    pub credentials: Credentials,
+    /// HTTPS to it.
+    pub tls: UpstreamTls,
+    /// Whether names of one component get `library/` in front.
+    pub library: bool,
+    /// What replaces the first components of a name; the first that fits counts.
+    pub rewrite: Vec<Rewrite>,
+    /// Patterns of names there that are mirrored; none is all.
+    pub allow: Vec<String>,
+    /// Patterns of names there that are not mirrored, whatever `allow` says.
+    pub deny: Vec<String>,
+    /// How long what is cached is good.
+    pub caching: Caching,
+    /// Whether the client's own `Authorization` is sent to it.
+    pub forward_auth: bool,
+}
+
+impl Upstream {
+    /// The host name that images of this registry are called by: `docker.io` for Docker Hub, else
+    /// the host and port of its first URL.
+    pub fn registry(&self) -> Option<String> {
+        let host = RegistryUrl::parse(self.urls.first()?)?.host;
+        Some(if is_docker_hub(&host) { DOCKER_HUB[0].to_owned() } else { host })
+    }
+}
+
+/// `tls` of an upstream.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UpstreamTls {
+    /// Its authorities; none are the system's.
+    pub root_cas: Vec<PathBuf>,
+    /// wharf's own certificate.
+    pub certificate: Option<PathBuf>,
+    /// The key of it.
+    pub key: Option<PathBuf>,
+    /// Whether any certificate is taken.
+    pub insecure: bool,
+}
+
+/// First components of a name, and what stands in their place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rewrite {
+    /// Whole components; empty fits every name.
+    pub from: String,
+    /// Whole components; empty takes them away.
+    pub to: String,
+}
+
+/// How long what is cached is good.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caching {
+    /// How long content stays in the cache; none is for ever.
+    pub ttl: Option<Duration>,
+    /// How long a tag is served without asking again.
+    pub tag_ttl: Duration,
+    /// How long "not there" is remembered.
+    pub negative_ttl: Duration,
+    /// How long after its last check a tag is served while the upstream fails; zero is never.
+    pub stale_if_error: Duration,
+    /// Whether the upstream is never asked.
+    pub offline: bool,
+}
+
+/// The keys of a section about caching; what is unset is as in `above`.
+pub(super) fn caching(from: Reader<'_>, above: Option<&Caching>) -> Caching {
+    let time =
+        |name, above: Option<Duration>| from.set_duration(name).or(above).unwrap_or_default();
+    let ttl = from.set_duration("ttl").or(above.and_then(|above| above.ttl));
+    Caching {
+        ttl: ttl.filter(|ttl| !ttl.is_zero()),
+        tag_ttl: time("tagttl", above.map(|above| above.tag_ttl)),
+        negative_ttl: time("negativettl", above.map(|above| above.negative_ttl)),
+        stale_if_error: time("staleiferror", above.map(|above| above.stale_if_error)),
+        offline: from
+            .set_boolean("offline")
+            .unwrap_or_else(|| above.is_some_and(|above| above.offline)),
+    }
+}
+
+/// The upstream of `proxy.remoteurl`.
+pub(super) fn remote(proxy: Reader<'_>, caching: &Caching) -> Option<Upstream> {
+    let url = RegistryUrl::parse(&proxy.set_text("remoteurl")?)?;
+    Some(Upstream {
+        name: url.host.clone(),
+        prefix: String::new(),
+        ns: Vec::new(),
+        credentials: credentials::read(proxy, &url.host, url.login),
+        tls: UpstreamTls::default(),
+        library: is_docker_hub(&url.host),
+        urls: vec![url.url],
+        rewrite: Vec::new(),
+        allow: Vec::new(),
+        deny: Vec::new(),
+        caching: caching.clone(),
+        forward_auth: false,
+    })
+}
+
+/// One of `proxy.upstreams`.
+pub(super) fn read(from: Reader<'_>, above: &Caching) -> Upstream {
+    let written = from.set_text("url").into_iter().chain(from.texts("urls"));
+    let urls: Vec<RegistryUrl> = written.filter_map(|text| RegistryUrl::parse(&text)).collect();
+    let host = urls.first().map(|url| url.host.clone()).unwrap_or_default();
+    let login = urls.iter().find_map(|url| url.login.clone());
+    let prefix = from.text("prefix");
+    let named = from.set_text("name").or_else(|| Some(prefix.clone()).filter(|p| !p.is_empty()));
+    Upstream {
+        name: named.unwrap_or_else(|| host.clone()),
+        ns: host_names(from.texts("ns"), &prefix),
+        credentials: credentials::read(from, &host, login),
+        tls: read_tls(from.section("tls")),
+        library: from.set_boolean("library").unwrap_or_else(|| is_docker_hub(&host)),
+        urls: urls.into_iter().map(|url| url.url).collect(),
+        prefix,
+        rewrite: from.items("rewrite").map(read_rewrite).collect(),
+        allow: from.texts("allow"),
+        deny: from.texts("deny"),
+        caching: caching(from, Some(above)),
+        forward_auth: from.boolean("forwardauth"),
+    }
+}
+
+fn read_tls(tls: Reader<'_>) -> UpstreamTls {
+    UpstreamTls {
+        root_cas: tls.texts("rootcas").into_iter().map(PathBuf::from).collect(),
+        certificate: tls.set_path("certificate"),
+        key: tls.set_path("key"),
+        insecure: tls.boolean("insecure"),
+    }
+}
+
+fn read_rewrite(rewrite: Reader<'_>) -> Rewrite {
+    Rewrite { from: rewrite.text("from"), to: rewrite.text("to") }
+}
+
+/// What was written, or else the prefix where it is a host name.
+fn host_names(written: Vec<String>, prefix: &str) -> Vec<String> {
+    let is_host = prefix.contains('.') && !prefix.contains('/');
+    match written.as_slice() {
+        [] if is_host => names_of(prefix),
+        names => names.iter().map(|name| name.to_ascii_lowercase()).collect(),
+    }
+}
+
+/// All names of the registry that has this one.
+fn names_of(registry: &str) -> Vec<String> {
+    match is_docker_hub(registry) {
+        true => DOCKER_HUB.map(str::to_owned).to_vec(),
+        false => vec![registry.to_owned()],
+    }
+}
+
+/// An upstream without a prefix means any host name while it is alone. Beside others it means the
+/// registry that it is, by those of its names that mean no other upstream.
+pub(super) fn share_host_names(upstreams: &mut [Upstream]) {
+    let taken: HashSet<String> =
+        upstreams.iter().flat_map(|upstream| upstream.ns.clone()).collect();
+    let is_alone = upstreams.len() < 2;
+    for upstream in upstreams.iter_mut().filter(|upstream| upstream.prefix.is_empty()) {
+        if upstream.ns.is_empty() && !is_alone {
+            let names = upstream.registry().map(|registry| names_of(&registry));
+            upstream.ns = names.unwrap_or_default();
+            upstream.ns.retain(|name| !taken.contains(name));
+        }
+    }
+}
