@@ -2,6 +2,7 @@
 
 mod backup;
 mod image;
+mod mirror;
 
 use std::num::NonZeroU64;
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ pub(crate) use backup::{
     BackupCommand, CreateArguments, PruneArguments, RestoreArguments, VerifyArguments,
 };
 pub(crate) use image::{ExportArguments, ExportFormat, ImportArguments};
+pub(crate) use mirror::{Client, MirrorArguments, MirrorCommand};
 
 /// A container and OCI registry, in place of CNCF Distribution's `registry`.
 #[derive(Debug, Parser)]
@@ -90,6 +92,11 @@ pub(crate) enum Command {
     Readonly {
         #[command(subcommand)]
         command: ReadonlyCommand,
+    },
+    /// Set clients up for the mirror of other registries.
+    Mirror {
+        #[command(subcommand)]
+        command: MirrorCommand,
     },
     /// Ask the running server whether it is well; for containers.
     ///
@@ -386,6 +393,11 @@ mod tests {
             ("wharf storage copy a.yml", false),
             ("wharf storage copy a.yml b.yml --passes 0", false),
             ("wharf storage copy a.yml b.yml --concurrency 65", false),
+            ("wharf mirror config", true),
+            ("wharf mirror config config.yml --client podman --address https://nas.lan:5000", true),
+            ("wharf mirror config --client crane", false),
+            ("wharf mirror config --address nas.lan:5000", false),
+            ("wharf mirror", false),
             ("wharf check", true),
             ("wharf check --repair --quick --repository a/** --rate 10MiB --json config.yml", true),
             ("wharf check --rate 0", false),

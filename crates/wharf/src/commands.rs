@@ -9,6 +9,7 @@ pub(crate) mod healthcheck;
 pub(crate) mod htpasswd;
 pub(crate) mod images;
 mod job;
+pub(crate) mod mirror;
 mod on_storage;
 mod progress;
 pub(crate) mod readonly;
@@ -75,9 +76,9 @@ fn load(source: &Source, environment: &Environment) -> Result<Loaded, Vec<Diagno
     if unsupported.is_empty() { Ok(loaded) } else { Err(unsupported) }
 }
 
-/// The configuration that `serve` would use, for a command that works on its storage; what is not
+/// The configuration that `serve` would use, for a command that does without the server; what is not
 /// built does not matter to it. Errors and warnings are said.
-fn storage_configuration(file: Option<&Path>) -> Option<Config> {
+fn configuration(file: Option<&Path>) -> Option<Config> {
     let environment = Environment::of_process();
     let loaded =
         find(file, &environment).and_then(|(source, _)| ::config::load(&source, &environment));

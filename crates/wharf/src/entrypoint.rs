@@ -154,7 +154,7 @@ fn as_entry_point(arguments: Vec<OsString>, choose: impl Fn(&OsStr) -> OsString)
 
 /// The verbs that Distribution's script knows, and wharf's own, which no program is called by.
 fn is_verb(word: &OsStr) -> bool {
-    const VERBS: [&str; 11] = [
+    const VERBS: [&str; 12] = [
         "serve",
         "garbage-collect",
         "help",
@@ -166,6 +166,7 @@ fn is_verb(word: &OsStr) -> bool {
         "backup",
         "export",
         "import",
+        "mirror",
     ];
     VERBS.iter().any(|verb| word == *verb)
 }
@@ -204,8 +205,8 @@ fn become_program(words: &[OsString]) -> ! {
     let error = std::process::Command::new(program).args(arguments).exec();
     say(format_args!(
         "could not run {}: {error}. The image holds wharf and nothing else; \
-         its verbs are serve, config, htpasswd, cert, storage, backup, export, import, healthcheck \
-         and help",
+         its verbs are serve, config, htpasswd, cert, storage, backup, export, import, mirror, \
+         healthcheck and help",
         program.display()
     ));
     // The codes of a shell.
@@ -273,6 +274,7 @@ mod tests {
             ("/entrypoint.sh storage copy a.yml b.yml", "registry storage copy a.yml b.yml"),
             ("/entrypoint.sh backup list /b", "registry backup list /b"),
             ("/entrypoint.sh export c.yml a -o -", "registry export c.yml a -o -"),
+            ("/entrypoint.sh mirror config /c.yml", "registry mirror config /c.yml"),
             ("/entrypoint.sh", "/entrypoint.sh"),
             // The image's own command, with a file in place of the other default one.
             ("/entrypoint.sh /default.yml", "registry serve /mine.yml"),

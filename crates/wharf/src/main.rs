@@ -28,8 +28,8 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 use cli::{
-    CertCommand, Cli, Command, ConfigCommand, HtpasswdCommand, ReadonlyCommand, RepoCommand,
-    StorageCommand,
+    CertCommand, Cli, Command, ConfigCommand, HtpasswdCommand, MirrorCommand, ReadonlyCommand,
+    RepoCommand, StorageCommand,
 };
 
 /// Receive buffers are freed by other threads than those that allocated them, which glibc's
@@ -77,6 +77,9 @@ fn main() -> ExitCode {
                 commands::readonly::status(config.file.as_deref())
             }
         },
+        Command::Mirror { command: MirrorCommand::Config(arguments) } => {
+            commands::mirror::config(&arguments)
+        }
         Command::Healthcheck { url } => commands::healthcheck::run(url.as_deref()),
         Command::GarbageCollect(arguments) => commands::garbage_collect::run(&arguments),
     }

@@ -10,7 +10,7 @@ use config::Config;
 use registry::{Check, CheckOptions};
 use storage::Driver;
 
-use super::{block_on, say, say_error, storage_configuration, with_causes};
+use super::{block_on, configuration, say, say_error, with_causes};
 use crate::cli::CheckArguments;
 use crate::storage_driver::{self, For};
 
@@ -19,7 +19,7 @@ const NOT_BEGUN: u8 = 2;
 
 /// Checks the storage of a configuration.
 pub(crate) fn run(arguments: &CheckArguments) -> ExitCode {
-    let Some(config) = storage_configuration(arguments.config.as_deref()) else {
+    let Some(config) = configuration(arguments.config.as_deref()) else {
         return ExitCode::from(NOT_BEGUN);
     };
     let checked = block_on(async {

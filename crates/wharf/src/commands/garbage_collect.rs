@@ -10,14 +10,14 @@ use indicatif::{HumanBytes, HumanCount};
 use registry::collection::{Counts, Event, Garbage, Observer, Report};
 use registry::{Collection, CollectionOptions, Registry};
 
-use super::{block_on, on_storage, say, say_error, storage_configuration, with_causes};
+use super::{block_on, configuration, on_storage, say, say_error, with_causes};
 use crate::cli::CollectArguments;
 use crate::storage_driver::For;
 use crate::{presence, retention, shutdown};
 
 /// Collects once on the storage of a configuration.
 pub(crate) fn run(arguments: &CollectArguments) -> ExitCode {
-    let Some(config) = storage_configuration(arguments.config.as_deref()) else {
+    let Some(config) = configuration(arguments.config.as_deref()) else {
         return ExitCode::FAILURE;
     };
     match collect(arguments, &config) {

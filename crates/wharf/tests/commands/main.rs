@@ -7,5 +7,6 @@ mod cli;
 mod deleting;
 mod garbage_collect;
 mod htpasswd;
+mod mirror;
 mod storage_copy;
 mod support;
