@@ -384,3 +384,14 @@ fn what_is_printed_is_read_as_the_same() {
     assert!(once.print().contains("  lowwater: 90\n"), "{}", once.print());
     assert!(!clean(&with("proxy: {remoteurl: 'https://h'}"), &[]).print().contains("lowwater"));
 }
+
+#[test]
+fn what_the_documentation_shows_loads() {
+    let page = include_str!("../../../../docs/mirror.md");
+    let blocks: Vec<&str> = page.split("```yaml\n").skip(1).collect();
+    let blocks = blocks.iter().filter_map(|block| block.split("```").next());
+    let configurations: Vec<&str> = blocks.filter(|block| block.contains("proxy:\n")).collect();
+    let [whole, distribution] = configurations[..] else { panic!("{configurations:?}") };
+    assert_eq!(clean(whole, &[]).proxy.upstreams.len(), 4);
+    assert_eq!(clean(&with(distribution), &[]).proxy.upstreams.len(), 1);
+}
