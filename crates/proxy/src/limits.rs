@@ -1,0 +1,64 @@
+//! Every bound of this crate, with the reason for it.
+
+use std::time::Duration;
+
+// ---- requests ----
+
+/// How long the server of an upstream may take to be connected to.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a connection to an upstream is kept that nothing is asked on.
+pub const IDLE_CONNECTION_MAX: Duration = Duration::from_secs(60);
+
+/// Redirects that are followed from one request. Registries in front of object stores need one,
+/// those behind a load balancer two or three.
+pub const REDIRECTS_MAX: usize = 5;
+
+/// How long an endpoint that could not be reached is tried last.
+pub const ENDPOINT_DOWN_FOR: Duration = Duration::from_secs(30);
+
+// ---- answers ----
+
+/// Largest manifest, in bytes: what the specification says that registries should take.
+pub const MANIFEST_BYTES_MAX: usize = 4 << 20;
+
+/// Largest page of a list of tags or of referrers, in bytes.
+pub const LIST_PAGE_BYTES_MAX: usize = 8 << 20;
+
+/// Most pages of a list that are asked for one after the other.
+pub const LIST_PAGES_MAX: usize = 100;
+
+/// Most tags that are taken from an upstream for one list.
+pub const TAGS_MAX: usize = 100_000;
+
+/// Tags that are asked for in one page.
+pub const TAGS_PAGE: usize = 1000;
+
+/// Most referrers that are taken from an upstream for one subject.
+pub const REFERRERS_MAX: usize = 10_000;
+
+/// Most of an answer that says why something is refused, in bytes.
+pub const ERROR_BYTES_MAX: usize = 64 << 10;
+
+/// Most characters of it that are repeated.
+pub const ERROR_CHARS_MAX: usize = 300;
+
+/// Longest wait that an upstream may ask for with `Retry-After`.
+pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(24 * 3600);
+
+// ---- tokens ----
+
+/// Largest answer of a token service, in bytes. Tokens with certificates have some 16 KiB.
+pub const TOKEN_BYTES_MAX: usize = 256 << 10;
+
+/// How long a token is valid that does not say so (the token specification's default).
+pub const TOKEN_LIFETIME: Duration = Duration::from_secs(60);
+
+/// Longest lifetime that a token is believed to have.
+pub const TOKEN_LIFETIME_MAX: Duration = Duration::from_secs(24 * 3600);
+
+/// How long before its end a token is renewed, at most; a tenth of its lifetime when that is less.
+pub const TOKEN_MARGIN_MAX: Duration = Duration::from_secs(30);
+
+/// Repositories whose tokens are kept, for each upstream.
+pub const TOKENS_MAX: usize = 10_000;
