@@ -26,6 +26,22 @@ pub fn client(url: &Url, set: impl Fn(ClientBuilder) -> ClientBuilder) -> reqwes
     }
 }
 
+/// The hosts of the proxies that this process is told to use, in lower case: whoever checks where
+/// clients connect to has to let them through.
+#[must_use]
+pub fn proxy_hosts() -> Vec<String> {
+    let variables = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"];
+    let names = variables.iter().flat_map(|name| [(*name).to_owned(), name.to_lowercase()]);
+    let values = names.filter_map(|name| std::env::var(name).ok());
+    values.filter_map(|value| proxy_host(&value)).collect()
+}
+
+fn proxy_host(value: &str) -> Option<String> {
+    let has_scheme = value.contains("://");
+    let url = Url::parse(&if has_scheme { value.to_owned() } else { format!("http://{value}") });
+    Some(url.ok()?.host_str()?.trim_matches(['[', ']']).to_lowercase())
+}
+
 fn is_local(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
     host == "localhost"
@@ -35,6 +51,15 @@ fn is_local(url: &Url) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn proxies_with_and_without_a_scheme() {
+        for value in ["http://user:pw@Squid.corp:3128", "squid.corp:3128", "squid.corp"] {
+            assert_eq!(proxy_host(value).as_deref(), Some("squid.corp"), "{value}");
+        }
+        assert_eq!(proxy_host("http://[fd00::1]:1/").as_deref(), Some("fd00::1"));
+        assert_eq!(proxy_host(""), None);
+    }
 
     #[test]
     fn this_machine() {
