@@ -62,3 +62,14 @@ pub const TOKEN_MARGIN_MAX: Duration = Duration::from_secs(30);
 
 /// Repositories whose tokens are kept, for each upstream.
 pub const TOKENS_MAX: usize = 10_000;
+
+// ---- credentials ----
+
+/// How long a credential helper may run.
+pub const HELPER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Most that a credential helper may write, in bytes.
+pub const HELPER_BYTES_MAX: u64 = 64 << 10;
+
+/// Largest file with certificates or a key, in bytes. A system's bundle has some 200 KiB.
+pub const TLS_FILE_BYTES_MAX: u64 = 4 << 20;

@@ -1,17 +1,36 @@
 //! The client of one upstream registry.
 
+mod authority;
+mod blobs;
+mod challenge;
+mod client;
+mod endpoint;
 mod error;
+mod guard;
 mod health;
+mod lists;
+mod logins;
+mod manifests;
+mod names;
 mod options;
+mod reading;
+mod search;
+mod token;
 
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::Stream;
 use http::HeaderValue;
 use oci::{Digest, MediaType, Reference, RepositoryName, Tag};
 use serde_json::{Map, Value};
+
+use self::endpoint::Endpoint;
+use self::health::Counters;
+use self::logins::Logins;
+use self::search::Search;
 
 pub use error::{UpstreamError, UpstreamSetupError};
 pub use health::{RateLimit, RequestCounts, UpstreamHealth};
@@ -65,9 +84,16 @@ impl fmt::Debug for BlobBody {
 }
 
 /// The client of one upstream registry.
+///
+/// Each question goes to its endpoints in order, until one answers it: with what was asked for, or
+/// with 401 or 403. An endpoint that has not what is asked for may only be behind, so that the
+/// others are asked too. An endpoint that could not be reached is tried last for a while.
 #[derive(Debug)]
 pub struct Upstream {
-    options: UpstreamOptions,
+    name: String,
+    names: NameRules,
+    endpoints: Vec<Endpoint>,
+    counters: Arc<Counters>,
 }
 
 impl Upstream {
@@ -76,21 +102,34 @@ impl Upstream {
     /// # Errors
     /// [`UpstreamSetupError`] when a URL, a file or a rule can't be used.
     pub fn new(options: UpstreamOptions) -> Result<Self, UpstreamSetupError> {
-        Ok(Self { options })
+        if let Some((from, to)) = options.names.wrong_rewrite() {
+            let (upstream, from, to) = (options.name.clone(), from.clone(), to.clone());
+            return Err(UpstreamSetupError::Rewrite { upstream, from, to });
+        }
+        if options.endpoints.is_empty() {
+            return Err(UpstreamSetupError::NoEndpoint { upstream: options.name });
+        }
+        let counters = Arc::new(Counters::default());
+        let logins = Arc::new(Logins::new(&options)?);
+        let endpoint =
+            |url| Endpoint::new(&options, url, Arc::clone(&logins), Arc::clone(&counters));
+        let endpoints = options.endpoints.iter().map(endpoint).collect::<Result<_, _>>()?;
+        Ok(Self { name: options.name, names: options.names, endpoints, counters })
     }
 
     /// Its name in errors, logs and metrics.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.options.name
+        &self.name
     }
 
     /// The upstream's name of a repository: rewritten, with `library/` where that is needed.
     ///
     /// # Errors
     /// [`UpstreamError::NotAllowed`] when it is not to be asked for.
-    pub fn translate(&self, _name: &str) -> Result<RepositoryName, UpstreamError> {
-        Err(self.unbuilt())
+    pub fn translate(&self, name: &str) -> Result<RepositoryName, UpstreamError> {
+        let denied = |name| UpstreamError::NotAllowed { upstream: self.name.clone(), name };
+        self.names.translate(name).map_err(denied)
     }
 
     /// What a reference names, without its content where the upstream can say so: that spends
@@ -100,11 +139,15 @@ impl Upstream {
     /// [`UpstreamError`].
     pub async fn resolve(
         &self,
-        _name: &RepositoryName,
-        _reference: &Reference,
-        _asking: &Asking,
+        name: &RepositoryName,
+        reference: &Reference,
+        asking: &Asking,
     ) -> Result<Resolved, UpstreamError> {
-        Err(self.unbuilt())
+        let mut search = self.search(asking);
+        while let Some(endpoint) = search.next() {
+            search.take(endpoint, endpoint.resolve(name, reference, asking).await);
+        }
+        search.result()
     }
 
     /// A manifest, checked against the digest in the reference or in the answer.
@@ -113,11 +156,15 @@ impl Upstream {
     /// [`UpstreamError`]; `Invalid` when it is too large or has another digest.
     pub async fn manifest(
         &self,
-        _name: &RepositoryName,
-        _reference: &Reference,
-        _asking: &Asking,
+        name: &RepositoryName,
+        reference: &Reference,
+        asking: &Asking,
     ) -> Result<Fetched, UpstreamError> {
-        Err(self.unbuilt())
+        let mut search = self.search(asking);
+        while let Some(endpoint) = search.next() {
+            search.take(endpoint, endpoint.manifest(name, reference, asking).await);
+        }
+        search.result()
     }
 
     /// The size of a blob.
@@ -126,11 +173,15 @@ impl Upstream {
     /// [`UpstreamError`].
     pub async fn stat_blob(
         &self,
-        _name: &RepositoryName,
-        _digest: &Digest,
-        _asking: &Asking,
+        name: &RepositoryName,
+        digest: &Digest,
+        asking: &Asking,
     ) -> Result<u64, UpstreamError> {
-        Err(self.unbuilt())
+        let mut search = self.search(asking);
+        while let Some(endpoint) = search.next() {
+            search.take(endpoint, endpoint.stat_blob(name, digest, asking).await);
+        }
+        search.result()
     }
 
     /// Opens a blob, from an offset on. Where the upstream ignores the offset, the bytes before it
@@ -140,12 +191,16 @@ impl Upstream {
     /// [`UpstreamError`].
     pub async fn blob(
         &self,
-        _name: &RepositoryName,
-        _digest: &Digest,
-        _from: u64,
-        _asking: &Asking,
+        name: &RepositoryName,
+        digest: &Digest,
+        from: u64,
+        asking: &Asking,
     ) -> Result<BlobBody, UpstreamError> {
-        Err(self.unbuilt())
+        let mut search = self.search(asking);
+        while let Some(endpoint) = search.next() {
+            search.take(endpoint, endpoint.blob(name, digest, from, asking).await);
+        }
+        search.result()
     }
 
     /// Tags of a repository behind `last`, in the upstream's order, and whether there are more.
@@ -154,12 +209,16 @@ impl Upstream {
     /// [`UpstreamError`].
     pub async fn tags(
         &self,
-        _name: &RepositoryName,
-        _limit: Option<usize>,
-        _last: Option<&str>,
-        _asking: &Asking,
+        name: &RepositoryName,
+        limit: Option<usize>,
+        last: Option<&str>,
+        asking: &Asking,
     ) -> Result<(Vec<Tag>, bool), UpstreamError> {
-        Err(self.unbuilt())
+        let mut search = self.search(asking);
+        while let Some(endpoint) = search.next() {
+            search.take(endpoint, endpoint.tags(name, limit, last, asking).await);
+        }
+        search.result()
     }
 
     /// The descriptors of what refers to a manifest; read from the fallback tag where the upstream
@@ -169,21 +228,25 @@ impl Upstream {
     /// [`UpstreamError`].
     pub async fn referrers(
         &self,
-        _name: &RepositoryName,
-        _digest: &Digest,
-        _artifact_type: Option<&str>,
-        _asking: &Asking,
+        name: &RepositoryName,
+        digest: &Digest,
+        artifact_type: Option<&str>,
+        asking: &Asking,
     ) -> Result<Vec<Map<String, Value>>, UpstreamError> {
-        Err(self.unbuilt())
+        let mut search = self.search(asking);
+        while let Some(endpoint) = search.next() {
+            search.take(endpoint, endpoint.referrers(name, digest, artifact_type, asking).await);
+        }
+        search.result()
     }
 
     /// How it is doing.
     #[must_use]
     pub fn health(&self) -> UpstreamHealth {
-        UpstreamHealth::default()
+        self.counters.health(self.endpoints.iter().filter(|endpoint| endpoint.is_down()).count())
     }
 
-    fn unbuilt(&self) -> UpstreamError {
-        UpstreamError::Unreachable { upstream: self.name().to_owned(), reason: "unbuilt".into() }
+    fn search<T>(&self, asking: &Asking) -> Search<'_, T> {
+        Search::new(&self.name, &self.endpoints, asking.attempt)
     }
 }

@@ -1,6 +1,12 @@
 //! How an upstream is doing.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+
+use http::{HeaderMap, StatusCode};
+
+use super::error::UpstreamError;
 
 /// How an upstream is doing, since the start.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -45,4 +51,89 @@ pub struct RateLimit {
     pub limit: Option<u64>,
     /// The window, when the upstream says so.
     pub window: Option<Duration>,
+}
+
+/// Counts what becomes of requests.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    counts: Mutex<RequestCounts>,
+    bytes: AtomicU64,
+    rate_limit: Mutex<Option<RateLimit>>,
+}
+
+impl Counters {
+    /// Counts what came of a request.
+    pub(crate) fn note<T>(&self, result: &Result<T, UpstreamError>) {
+        let mut counts = lock(&self.counts);
+        *match result {
+            Ok(_) => &mut counts.ok,
+            Err(UpstreamError::Answered { status, .. }) => match *status {
+                StatusCode::NOT_FOUND => &mut counts.not_found,
+                StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => &mut counts.denied,
+                StatusCode::TOO_MANY_REQUESTS => &mut counts.limited,
+                _ => &mut counts.failed,
+            },
+            Err(UpstreamError::Unreachable { .. }) => &mut counts.unreachable,
+            Err(UpstreamError::Invalid { .. }) => &mut counts.invalid,
+            Err(UpstreamError::Cut { .. }) => &mut counts.cut,
+            // Nothing was asked.
+            Err(UpstreamError::NotAllowed { .. } | UpstreamError::Credentials { .. }) => return,
+        } += 1;
+    }
+
+    pub(crate) fn note_cut(&self) {
+        lock(&self.counts).cut += 1;
+    }
+
+    pub(crate) fn note_invalid_body(&self) {
+        lock(&self.counts).invalid += 1;
+    }
+
+    pub(crate) fn add_bytes(&self, bytes: usize) {
+        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// Takes note of what an answer says about the limit of pulls, as Docker Hub does.
+    pub(crate) fn note_rate_limit(&self, headers: &HeaderMap) {
+        let said = |name: &str| headers.get(name)?.to_str().ok().and_then(amount);
+        if let Some((remaining, window)) = said("ratelimit-remaining") {
+            let limit = said("ratelimit-limit");
+            let window = limit.and_then(|(_, window)| window).or(window);
+            let limit = limit.map(|(limit, _)| limit);
+            *lock(&self.rate_limit) = Some(RateLimit { remaining, limit, window });
+        }
+    }
+
+    pub(crate) fn health(&self, endpoints_down: usize) -> UpstreamHealth {
+        UpstreamHealth {
+            requests: *lock(&self.counts),
+            bytes: self.bytes.load(Ordering::Relaxed),
+            rate_limit: *lock(&self.rate_limit),
+            endpoints_down,
+        }
+    }
+}
+
+/// An amount and its window, as `100;w=21600`.
+fn amount(text: &str) -> Option<(u64, Option<Duration>)> {
+    let mut parts = text.split(';').map(str::trim);
+    let amount = parts.next()?.parse().ok()?;
+    let window = parts.find_map(|part| part.strip_prefix("w=")?.parse().ok());
+    Some((amount, window.map(Duration::from_secs)))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts() {
+        assert_eq!(amount("100;w=21600"), Some((100, Some(Duration::from_secs(21600)))));
+        assert_eq!(amount("76"), Some((76, None)));
+        assert_eq!(amount("many;w=1"), None);
+    }
 }
