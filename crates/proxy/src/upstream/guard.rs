@@ -264,12 +264,12 @@ mod tests {
 
         let local = named("http://localhost:5000");
         assert!(!allows(&local, "http://127.0.0.1/"), "nothing was resolved yet");
-        Home(Arc::clone(&local)).resolve(name()).await.unwrap();
+        let _ = Home(Arc::clone(&local)).resolve(name()).await.unwrap();
         assert!(allows(&local, "http://127.0.0.1/"));
-        Away(Arc::clone(&local)).resolve(name()).await.unwrap();
+        let _ = Away(Arc::clone(&local)).resolve(name()).await.unwrap();
         // Once public, never private again.
         local.seen.fetch_or(Kind::Public.bit(), Ordering::Relaxed);
-        Home(Arc::clone(&local)).resolve(name()).await.unwrap();
+        let _ = Home(Arc::clone(&local)).resolve(name()).await.unwrap();
         assert!(!allows(&local, "http://127.0.0.1/"));
     }
 }
