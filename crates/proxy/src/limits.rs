@@ -73,3 +73,9 @@ pub const HELPER_BYTES_MAX: u64 = 64 << 10;
 
 /// Largest file with certificates or a key, in bytes. A system's bundle has some 200 KiB.
 pub const TLS_FILE_BYTES_MAX: u64 = 4 << 20;
+
+/// Largest key of a service account, in bytes. One has some 3 KiB.
+pub const KEY_FILE_BYTES_MAX: u64 = 64 << 10;
+
+/// How long the services of a cloud may take to say who wharf is.
+pub const LOGIN_TIMEOUT: Duration = Duration::from_secs(30);

@@ -6,6 +6,9 @@ mod challenge;
 mod client;
 mod endpoint;
 mod error;
+#[cfg(test)]
+#[path = "../tests/support/fake.rs"]
+mod fake;
 mod guard;
 mod health;
 mod lists;

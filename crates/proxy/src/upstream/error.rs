@@ -111,6 +111,14 @@ pub enum UpstreamSetupError {
         /// Why.
         reason: String,
     },
+    /// The credentials can't be had in the way that is configured.
+    #[error("the credentials of upstream {upstream} can't be used: {reason}")]
+    Credentials {
+        /// The upstream's name.
+        upstream: String,
+        /// Why.
+        reason: String,
+    },
     /// Names can't be rewritten in this way.
     #[error("upstream {upstream} can't rewrite {from:?} to {to:?}: write path components")]
     Rewrite {

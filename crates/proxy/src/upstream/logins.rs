@@ -1,6 +1,10 @@
 //! Who wharf is at an upstream, as it is at the moment.
 
+mod acr;
+mod ecr;
+mod gar;
 mod helper;
+mod service;
 
 use std::time::Duration;
 
@@ -8,6 +12,9 @@ use http::HeaderValue;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+use self::acr::Acr;
+use self::ecr::Ecr;
+use self::gar::Gar;
 use self::helper::Helper;
 use super::authority::basic;
 use super::error::UpstreamSetupError;
@@ -48,6 +55,9 @@ pub(crate) enum Lifetime {
 enum Source {
     Fixed(Login),
     Helper(Helper),
+    Ecr(Ecr),
+    Gar(Gar),
+    Acr(Acr),
 }
 
 /// Where logins come from, and the last one. One is had at a time.
@@ -61,6 +71,8 @@ impl Logins {
     /// # Errors
     /// [`UpstreamSetupError`] when they can't be had in this way.
     pub(crate) fn new(options: &UpstreamOptions) -> Result<Self, UpstreamSetupError> {
+        let unusable =
+            |reason| UpstreamSetupError::Credentials { upstream: options.name.clone(), reason };
         let source = match &options.credentials {
             Credentials::Anonymous => Source::Fixed(Login::Nobody),
             Credentials::Basic { username, password } => Source::Fixed(Login::User {
@@ -70,8 +82,16 @@ impl Logins {
             Credentials::Helper { command, url, lifetime } => {
                 Source::Helper(Helper::new(command, url, *lifetime))
             }
-            Credentials::Ecr { .. } | Credentials::Gar { .. } | Credentials::Acr { .. } => {
-                Source::Fixed(Login::Nobody)
+            Credentials::Ecr { region } => Source::Ecr(Ecr::new(region).map_err(unusable)?),
+            Credentials::Gar { key_file } => {
+                Source::Gar(Gar::new(key_file.as_deref()).map_err(unusable)?)
+            }
+            Credentials::Acr { tenant, client_id, client_secret } => {
+                let registry = options.endpoints.first().ok_or_else(|| {
+                    UpstreamSetupError::NoEndpoint { upstream: options.name.clone() }
+                })?;
+                let acr = Acr::new(registry, tenant, client_id, client_secret);
+                Source::Acr(acr.map_err(unusable)?)
             }
         };
         Ok(Self { source, kept: Mutex::default() })
@@ -95,6 +115,9 @@ impl Logins {
         let (login, lifetime) = match &self.source {
             Source::Fixed(login) => (login.clone(), Lifetime::ForEver),
             Source::Helper(helper) => helper.ask().await?,
+            Source::Ecr(ecr) => ecr.ask().await?,
+            Source::Gar(gar) => gar.ask().await?,
+            Source::Acr(acr) => acr.ask().await?,
         };
         *kept = match lifetime {
             Lifetime::ForEver => Some((login.clone(), None)),

@@ -99,7 +99,7 @@ fn plain(status: StatusCode) -> String {
 }
 
 /// Code and message of the errors that registries and token services send.
-fn said(body: &[u8]) -> (Option<String>, Option<String>) {
+pub(crate) fn said(body: &[u8]) -> (Option<String>, Option<String>) {
     #[derive(Deserialize, Default)]
     #[serde(default)]
     struct Body {
