@@ -19,6 +19,10 @@ pub const ENDPOINT_DOWN_FOR: Duration = Duration::from_secs(30);
 
 // ---- answers ----
 
+/// How long a body may take that is read as a whole, however it trickles: at the largest, some
+/// 70 KB/s are fast enough.
+pub const SHORT_BODY_TIMEOUT: Duration = Duration::from_secs(120);
+
 /// Largest manifest, in bytes: what the specification says that registries should take.
 pub const MANIFEST_BYTES_MAX: usize = 4 << 20;
 

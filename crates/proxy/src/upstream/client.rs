@@ -128,3 +128,29 @@ fn unusable(options: &UpstreamOptions, path: &Path, reason: String) -> UpstreamS
     let path = path.display().to_string();
     UpstreamSetupError::File { upstream: options.name.clone(), path, reason }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::upstream::options::{Credentials, NameRules, TlsOptions};
+    use crate::upstream::reading::forbidden;
+
+    #[tokio::test]
+    async fn a_name_that_leads_to_this_machine_is_not_connected_to() {
+        let options = UpstreamOptions {
+            name: "up".to_owned(),
+            endpoints: Vec::new(),
+            credentials: Credentials::Anonymous,
+            tls: TlsOptions::default(),
+            names: NameRules::default(),
+            answer_timeout: Duration::from_secs(20),
+            body_idle_timeout: Duration::from_secs(20),
+        };
+        let clients = Clients::new(&options, &Url::parse("http://1.2.3.4/").unwrap()).unwrap();
+        // As a name whose text says nothing of where it leads to.
+        let error = clients.away.get("http://localhost:9/").send().await.unwrap_err();
+        assert!(forbidden(&error).is_some(), "{error:?}");
+    }
+}

@@ -10,10 +10,11 @@ use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
 use reqwest::Response;
 use serde::Deserialize;
+use tokio::time::Instant;
 
 use super::error::UpstreamError;
 use super::guard::Forbidden;
-use crate::limits::{ERROR_BYTES_MAX, ERROR_CHARS_MAX, RETRY_AFTER_MAX};
+use crate::limits::{ERROR_BYTES_MAX, ERROR_CHARS_MAX, RETRY_AFTER_MAX, SHORT_BODY_TIMEOUT};
 
 /// Why a body was not read to its end.
 #[derive(Debug)]
@@ -30,8 +31,10 @@ pub(crate) async fn read_body(
     idle_timeout: Duration,
 ) -> Result<Bytes, BodyFault> {
     let mut body = Vec::new();
+    let end = Instant::now() + SHORT_BODY_TIMEOUT;
     loop {
-        let piece = next_piece(response, idle_timeout).await;
+        let left = end.saturating_duration_since(Instant::now());
+        let piece = next_piece(response, idle_timeout.min(left)).await;
         match piece.map_err(|reason| BodyFault::Cut(body.len() as u64, reason))? {
             None => return Ok(body.into()),
             Some(piece) if piece.len() > bytes_max - body.len() => return Err(BodyFault::TooLarge),

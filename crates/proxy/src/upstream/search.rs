@@ -35,7 +35,12 @@ impl<'a, T> Search<'a, T> {
     /// Takes an answer. Of several that are none, the one counts that says most.
     pub(crate) fn take(&mut self, endpoint: &Endpoint, result: Result<T, UpstreamError>) {
         endpoint.counters.note(&result);
-        endpoint.note_reached(!matches!(result, Err(UpstreamError::Unreachable { .. })));
+        match &result {
+            Err(UpstreamError::Unreachable { .. }) => endpoint.note_reached(false),
+            // Nothing was asked.
+            Err(UpstreamError::Credentials { .. } | UpstreamError::NotAllowed { .. }) => {}
+            _ => endpoint.note_reached(true),
+        }
         if let Err(error) = &result {
             tracing::debug!(upstream = self.upstream, host = endpoint.base().host_str(), %error);
         }

@@ -148,3 +148,15 @@ async fn a_server_that_hangs_or_is_gone() {
     assert!(matches!(error, UpstreamError::Cut { at_bytes: 5, .. }), "{error:?}");
     assert_eq!(client.health().endpoints_down, 0, "it answered");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_trickles_for_ever() {
+    let (registry, _) = registry().await;
+    let every = Duration::from_secs(10);
+    registry.fail("GET ", 1, Act::Pace(1, every));
+    let started = tokio::time::Instant::now();
+    let asked = reference("v1");
+    let error = upstream(&registry).manifest(&name("a/b"), &asked, &asking()).await.unwrap_err();
+    assert!(matches!(error, UpstreamError::Cut { .. }), "{error:?}");
+    assert!(started.elapsed() < Duration::from_secs(150), "{:?}", started.elapsed());
+}
