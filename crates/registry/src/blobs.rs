@@ -46,7 +46,7 @@ impl Registry {
     /// As [`Registry::stat_blob`].
     pub async fn promise_blob(&self, name: &RepositoryName, digest: &Digest) -> Result<BlobStat> {
         let stat = self.stat_blob(name, digest).await?;
-        match Box::pin(self.promise_content(&stat.digest)).await {
+        match Box::pin(self.promise_linked(&stat.digest)).await {
             Ok(false) => Ok(stat),
             Ok(true) => self.stat_stored_blob(name, digest).await,
             // A storage that can't be written to takes no push that it would matter for.

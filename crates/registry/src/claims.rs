@@ -35,7 +35,9 @@ use uuid::Uuid;
 
 #[cfg(test)]
 use crate::collection::model::{Break, is_broken};
-use crate::limits::{ANNOUNCEMENT_BYTES_MAX, COLLECTION_LIST_BYTES_MAX, PINNED_NOTED_MAX};
+use crate::limits::{
+    ANNOUNCEMENT_BYTES_MAX, COLLECTION_LIST_BYTES_MAX, EVICTION_IN_USE, PINNED_NOTED_MAX,
+};
 use crate::{Registry, Result, layout};
 
 mod claim;
@@ -77,6 +79,8 @@ pub(crate) struct Claims {
     timing: Timing,
     /// How long something that a client was told of is kept.
     grace: Duration,
+    /// For how long content counts as pinned that was written, where no link leads to it yet.
+    young: Duration,
     clock: Clock,
     seen: tokio::sync::Mutex<Option<Seen>>,
     /// When the pins that were written here expire.
@@ -96,6 +100,8 @@ struct Pin {
     expires: SystemTime,
     /// Under which list it was written; none if only because its object was old.
     list: Option<Uuid>,
+    /// Whether it lies on the storage: what is young needs none.
+    is_written: bool,
 }
 
 /// The time of the day.
@@ -140,6 +146,7 @@ impl Claims {
         Self {
             timing: Timing::of(driver),
             grace,
+            young: EVICTION_IN_USE / 2,
             clock: Clock::System,
             seen: tokio::sync::Mutex::new(None),
             pinned: Mutex::default(),
@@ -149,6 +156,12 @@ impl Claims {
     #[cfg(test)]
     pub(crate) fn with_clock(mut self, clock: Clock, timing: Timing) -> Self {
         (self.clock, self.timing) = (clock, timing);
+        self
+    }
+
+    #[cfg(test)]
+    pub(crate) const fn with_young(mut self, young: Duration) -> Self {
+        self.young = young;
         self
     }
 
@@ -178,6 +191,11 @@ impl Claims {
         };
         let until = self.clock.now() + enough;
         !known.is_some_and(|pin| pin.expires > until && (list.is_none() || pin.list == list))
+    }
+
+    /// Whether there is a pin on the storage, and not youth alone.
+    fn is_written(&self, claim: Claim) -> bool {
+        self.pinned().get(&claim).is_some_and(|pin| pin.is_written)
     }
 
     fn note_pin(&self, claim: Claim, pin: Pin) {
@@ -258,12 +276,18 @@ impl Registry {
     /// Keeps what a client is told of for as long as it may take to name it in a manifest. Returns
     /// whether it has to be looked for once more, as it may just have been deleted.
     pub(crate) async fn promise(&self, view: &View, canonical: &Digest) -> Result<bool> {
+        self.promise_for(view, canonical, self.claims.grace).await
+    }
+
+    /// The same, where what is younger than `young` is as good as pinned.
+    async fn promise_for(&self, view: &View, canonical: &Digest, young: Duration) -> Result<bool> {
         let claim = Claim::content(canonical);
         if view.lists(claim) {
             self.claim(view, &[claim]).await?;
             return Ok(true);
         }
-        if !self.claims.needs_pin(claim, None) {
+        let is_any_young = young >= self.claims.grace;
+        if !self.claims.needs_pin(claim, None) && (is_any_young || self.claims.is_written(claim)) {
             return Ok(false);
         }
         #[cfg(test)]
@@ -277,8 +301,9 @@ impl Registry {
         };
         // What is young is as good as pinned.
         let expires = modified + self.claims.grace;
-        self.claims.note_pin(claim, Pin { expires, list: None });
-        if self.claims.needs_pin(claim, None) {
+        self.claims.note_pin(claim, Pin { expires, list: None, is_written: false });
+        let age = self.claims.clock.now().duration_since(modified).unwrap_or_default();
+        if age > young || self.claims.needs_pin(claim, None) {
             self.pin(claim, None).await?;
         }
         Ok(false)
@@ -288,13 +313,29 @@ impl Registry {
     /// over, by its canonical digest. Returns whether it has to be looked for once more, as it may
     /// just have been deleted.
     ///
+    /// An [eviction](crate::eviction) does not wait for the grace time where nothing but what it
+    /// takes leads to content. Only what is younger than it looks at goes without a pin here.
+    ///
     /// # Errors
     /// [`crate::Error::Storage`].
     pub async fn promise_content(&self, canonical: &Digest) -> Result<bool> {
+        #[cfg(test)]
+        if is_broken(Break::YoungPins) {
+            return self.promise_linked(canonical).await;
+        }
+        self.promise_within(canonical, self.claims.young.min(self.claims.grace)).await
+    }
+
+    /// The same for what a repository has a link to, which keeps it from an eviction.
+    pub(crate) async fn promise_linked(&self, canonical: &Digest) -> Result<bool> {
+        self.promise_within(canonical, self.claims.grace).await
+    }
+
+    async fn promise_within(&self, canonical: &Digest, young: Duration) -> Result<bool> {
         let view = self.view().await?;
-        let look_again = self.promise(&view, canonical).await?;
+        let look_again = self.promise_for(&view, canonical, young).await?;
         match self.overtaken(view).await? {
-            Some(view) => self.promise(&view, canonical).await.map(|_| true),
+            Some(view) => self.promise_for(&view, canonical, young).await.map(|_| true),
             None => Ok(look_again),
         }
     }
@@ -329,7 +370,7 @@ impl Registry {
             Some(_) => self.driver.put(&path, Bytes::new()).await?,
             None => self.driver.put_unsynced(&path, Bytes::new()).await?,
         }
-        self.claims.note_pin(claim, Pin { expires, list });
+        self.claims.note_pin(claim, Pin { expires, list, is_written: true });
         Ok(())
     }
 

@@ -9,6 +9,7 @@
 //! A manifest or link that can't be read is reported, and keeps all of its repository. Whatever a
 //! collector leaves when it is killed is harmless, and cleared away by the next.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -19,11 +20,15 @@ use futures_util::future::BoxFuture;
 use oci::RepositoryName;
 use tokio::time::Instant;
 
+use crate::claims::Claim;
+use crate::eviction::Plan;
 use crate::limits::{COLLECTION_GRACE, ENTRIES_BETWEEN_YIELDS};
 use crate::pace::Pace;
 use crate::{Error, Registry, RetentionRules};
 
 mod blobs;
+mod cached;
+mod freed;
 mod garbage;
 mod history;
 mod lease;
@@ -40,12 +45,16 @@ mod sweep;
 #[cfg(test)]
 pub(crate) mod model;
 
+pub(crate) use cached::Contents;
 pub use garbage::{Garbage, Reason};
 pub(crate) use history::History;
 pub use history::Totals;
+pub(crate) use lease::Lease;
+pub(crate) use pinned::claims as pinned_claims;
 pub use report::{Counts, Event, Problem, Report, Retained, RetentionReport};
+pub(crate) use repository::{Node, Repository};
 
-use lease::Lease;
+use freed::Evicting;
 use mark::Marks;
 use report::Tally;
 
@@ -76,6 +85,10 @@ pub struct CollectionOptions {
     pub uploads_older_than: Option<Duration>,
     /// The rules by which tags go; none does when there are none.
     pub retention: Option<Arc<RetentionRules>>,
+    /// The repositories whose content is cached from elsewhere, if there are any: of a manifest there
+    /// only those parts need to be there that were asked for, and none goes for having no tag or no
+    /// subject, which is for an [eviction](crate::eviction) to say.
+    pub cached: Option<Selection>,
 }
 
 impl Default for CollectionOptions {
@@ -89,6 +102,7 @@ impl Default for CollectionOptions {
             dry_run: false,
             uploads_older_than: None,
             retention: None,
+            cached: None,
         }
     }
 }
@@ -96,6 +110,10 @@ impl Default for CollectionOptions {
 impl CollectionOptions {
     fn selects(&self, name: &RepositoryName) -> bool {
         self.repositories.as_ref().is_none_or(|selects| selects(name))
+    }
+
+    pub(crate) fn is_cached(&self, name: &RepositoryName) -> bool {
+        self.cached.as_ref().is_some_and(|is_cached| is_cached(name))
     }
 }
 
@@ -169,7 +187,7 @@ impl Collection {
         self.stopped.store(true, Ordering::Relaxed);
     }
 
-    fn is_stopped(&self) -> bool {
+    pub(crate) fn is_stopped(&self) -> bool {
         self.stopped.load(Ordering::Relaxed)
     }
 
@@ -187,8 +205,28 @@ impl Collection {
         Box::pin(self.run_once())
     }
 
-    async fn run_once(&self) -> Result<Report, CollectionError> {
-        let mut run = Run {
+    /// Deletes what an eviction takes, and nothing else. Returns also how many links to which content
+    /// have gone.
+    pub(crate) async fn evict(
+        &self,
+        plan: Plan,
+        lease: Lease,
+    ) -> Result<(Report, HashMap<Claim, u32>), CollectionError> {
+        let began = Instant::now();
+        let mut run = self.begin();
+        (run.evicting, run.lease) = (Some(Evicting::new(plan)), Some(lease));
+        let outcome = match run.clear_remains().await {
+            Ok(()) => run.collect().await,
+            Err(error) => Err(error),
+        };
+        run.release().await;
+        outcome?;
+        let unlinked = run.evicting.map(|evicting| evicting.unlinked).unwrap_or_default();
+        Ok((run.tally.report(began.elapsed(), false, self.is_stopped()), unlinked))
+    }
+
+    fn begin(&self) -> Run<'_> {
+        Run {
             collection: self,
             registry: &self.registry,
             options: &self.options,
@@ -197,7 +235,12 @@ impl Collection {
             pace: Pace::new(self.options.rate.and_then(|rate| NonZeroU64::new(rate.max(1).into()))),
             operations: 0,
             lease: None,
-        };
+            evicting: None,
+        }
+    }
+
+    async fn run_once(&self) -> Result<Report, CollectionError> {
+        let mut run = self.begin();
         let began = Instant::now();
         let outcome = run.run().await;
         let report = run.tally.report(began.elapsed(), self.options.dry_run, self.is_stopped());
@@ -224,6 +267,8 @@ struct Run<'a> {
     operations: u64,
     /// None in a dry run, which writes nothing.
     lease: Option<Lease>,
+    /// What is there if this deletes what is cached, and nothing else.
+    evicting: Option<Evicting>,
 }
 
 impl Run<'_> {
@@ -234,10 +279,14 @@ impl Run<'_> {
             self.clear_remains().await?;
         }
         let outcome = self.collect().await;
+        self.release().await;
+        outcome
+    }
+
+    async fn release(&mut self) {
         if let Some(lease) = self.lease.take() {
             lease.release(self.registry).await;
         }
-        outcome
     }
 
     async fn collect(&mut self) -> Result<(), CollectionError> {
@@ -273,7 +322,14 @@ impl Run<'_> {
         self.pace.passed(operations).await;
     }
 
+    fn plan(&self) -> Option<&Plan> {
+        self.evicting.as_ref().map(|evicting| &evicting.plan)
+    }
+
     fn selects(&self, name: &RepositoryName) -> bool {
-        self.options.selects(name)
+        match self.plan() {
+            Some(plan) => plan.takes_from(name),
+            None => self.options.selects(name),
+        }
     }
 }

@@ -13,6 +13,8 @@
 //!     _uploads/<id>/startedat
 //! ```
 //!
+//! As a cache of another registry, Distribution keeps `/scheduler-state.json` beside it.
+//!
 //! What wharf adds lies where Distribution does not look, and can be deleted at any time:
 //!
 //! ```text
@@ -26,6 +28,8 @@
 //! /wharf/v1/collection/lists/<id>                                    what is going to be deleted
 //! /wharf/v1/collection/batch                                         what is just being deleted
 //! /wharf/v1/collection/pins/<claim>.<expiry>                         what must not be deleted
+//! /wharf/v1/eviction/last                                            what the last eviction did
+//! /wharf/v1/eviction/pending                                         content whose links it took
 //! /wharf/v1/servers/<id>                                             a server that is running
 //! /wharf/v1/quarantine/<algorithm>/<hex>.<time>                      damaged content that `check` has
 //!                                                                    set aside
@@ -48,6 +52,8 @@ const BLOBS: &str = "/docker/registry/v2/blobs";
 const ALIASES: &str = "/wharf/v1/aliases";
 const TRANSFER: &str = "/wharf/v1/transfer";
 const COLLECTION: &str = "/wharf/v1/collection";
+const EVICTION: &str = "/wharf/v1/eviction";
+const SCHEDULER_STATE: &str = "/scheduler-state.json";
 const SERVERS: &str = "/wharf/v1/servers";
 const QUARANTINE: &str = "/wharf/v1/quarantine";
 const SCRUB: &str = "/wharf/v1/scrub";
@@ -300,6 +306,24 @@ pub fn collection_pins() -> StoragePath {
     path(format!("{COLLECTION}/pins"))
 }
 
+/// What the last eviction did.
+#[must_use]
+pub fn eviction_last() -> StoragePath {
+    path(format!("{EVICTION}/last"))
+}
+
+/// The content whose links an eviction took, and whose data is still to go.
+#[must_use]
+pub fn eviction_pending() -> StoragePath {
+    path(format!("{EVICTION}/pending"))
+}
+
+/// Where Distribution notes when what it caches is to go.
+#[must_use]
+pub fn scheduler_state() -> StoragePath {
+    path(SCHEDULER_STATE.into())
+}
+
 /// The directory in which running servers are noted.
 #[must_use]
 pub fn servers() -> StoragePath {
@@ -369,6 +393,7 @@ mod tests {
                 tag_index(&name, &tag_name, &digest),
                 format!("{repo}/_manifests/tags/v1.0/index/sha256/{hex}/link"),
             ),
+            (scheduler_state(), "/scheduler-state.json".to_owned()),
             (upload_data(&name, &id), format!("{repo}/_uploads/{id}/data")),
             (upload_started_at(&name, &id), format!("{repo}/_uploads/{id}/startedat")),
         ] {

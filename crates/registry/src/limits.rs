@@ -265,3 +265,31 @@ pub const PULLS_FILE_BYTES_MAX: u64 = 16 << 20;
 
 /// How many decisions about tags a collection's report lists. The others are counted.
 pub const RETENTION_LISTED_MAX: usize = 1000;
+
+/// What was used within this time is no eviction's, unless configured: a client that has pulled a
+/// manifest goes on to pull what it is made of. Twice as long as content counts as pinned, without a
+/// pin, that was just written.
+pub const EVICTION_IN_USE: Duration = Duration::from_secs(1800);
+
+/// To how much of the bound an eviction goes down, unless configured, in percent.
+pub const EVICTION_LOW_WATER_PERCENT: u8 = 90;
+
+/// How many things that it took an eviction's report lists. The others are counted.
+pub const EVICTION_LISTED_MAX: usize = 1000;
+
+/// How much content is noted whose links an eviction took and whose data is still to go: what one
+/// run takes, and as much that was left of earlier ones.
+pub const EVICTION_PENDING_MAX: usize = 2 * COLLECTION_LIST_CLAIMS_MAX;
+
+/// The largest note of that which is read, in bytes. A line takes 72.
+pub const EVICTION_PENDING_BYTES_MAX: u64 = 80 * EVICTION_PENDING_MAX as u64;
+
+/// For how long it is kept when something cached was pulled.
+pub const EVICTION_PULLS_KEPT: Duration = Duration::from_secs(366 * 24 * 3600);
+
+/// The largest `scheduler-state.json` of Distribution that is read, in bytes: that of some 150,000
+/// blobs and manifests.
+pub const SCHEDULER_STATE_BYTES_MAX: u64 = 32 << 20;
+
+/// How old Distribution lets what it caches become, unless configured.
+pub const DISTRIBUTION_TTL: Duration = Duration::from_secs(7 * 24 * 3600);

@@ -180,7 +180,7 @@ impl Registry {
         self.check_manifest(name, &manifest).await?;
         self.check_parts(name, &listed).await?;
         // What is there already of the manifest itself stays, however long the rest takes.
-        self.promise_content(&canonical).await?;
+        self.promise_linked(&canonical).await?;
 
         // The data first and the tags last: a link never leads to what is not there.
         let mut new = vec![Change::put(layout::blob_data(&canonical), content.clone())];

@@ -19,7 +19,7 @@ use crate::pulls::Pulls;
 use crate::redirects::Redirects;
 use crate::referrers::ReferrersIndexes;
 use crate::uploads::{Budget, HashStates};
-use crate::{Result, layout};
+use crate::{Result, eviction, layout};
 
 /// How a registry behaves.
 #[derive(Debug, Clone)]
@@ -69,6 +69,7 @@ pub struct Registry {
     pub(crate) upload_budget: Budget,
     pub(crate) claims: Claims,
     pub(crate) history: History,
+    pub(crate) evictions: eviction::History,
     /// What was pulled lately; none where nobody wants to know.
     pub(crate) pulls: Option<Box<Pulls>>,
     /// What several servers remember together; most have none.
@@ -90,6 +91,7 @@ impl Registry {
             upload_budget: Budget::default(),
             claims: Claims::new(&*driver, options.grace),
             history: History::default(),
+            evictions: eviction::History::default(),
             pulls: options.record_pulls.then(Box::default),
             descriptors: None,
             driver,

@@ -90,6 +90,7 @@ fn collection(
         dry_run: gc.dry_run,
         uploads_older_than: purging.enabled.then_some(purging.age),
         retention: retention.map(Arc::new),
+        cached: None,
     };
     let dry_run = gc.dry_run;
     Collection::new(Arc::clone(registry), options)

@@ -59,6 +59,8 @@ pub enum Reason {
     Empty,
     /// A retention rule lets it go.
     Retention,
+    /// It is cached, and an eviction takes it.
+    Evicted,
 }
 
 impl Reason {
@@ -71,6 +73,7 @@ impl Reason {
             Self::SubjectGone => "the manifest that it refers to is gone",
             Self::Empty => "there is nothing in its directory",
             Self::Retention => "no retention rule keeps it",
+            Self::Evicted => "it is cached, and was not used lately",
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::{Registry, Result, layout};
 /// themselves the holder for a moment, each looks before every batch, and what they do is safe by
 /// the pins alone: at most an announcement is overwritten, which its collector notices.
 #[derive(Debug)]
-pub(super) struct Lease {
+pub(crate) struct Lease {
     id: Uuid,
     renewed: Instant,
     /// Held, and never looked at: in a mutex for the sake of those who share the lease.
@@ -38,7 +38,7 @@ const BYTES_MAX: u64 = 256;
 
 impl Lease {
     /// Takes the lease; `None` when somebody has it.
-    pub(super) async fn acquire(registry: &Registry) -> Result<Option<Self>> {
+    pub(crate) async fn acquire(registry: &Registry) -> Result<Option<Self>> {
         let path = layout::collection_lease();
         let id = Uuid::new_v4();
         let mut lease = Self { id, renewed: Instant::now(), lock: None };
@@ -82,7 +82,7 @@ impl Lease {
 
     /// Whether it is still held; renews it in time. One that nobody took after its [`LIFE`] is held
     /// as well: whoever takes it writes over the name, and sees it if that is written over.
-    pub(super) async fn holds(&mut self, registry: &Registry) -> Result<bool> {
+    pub(crate) async fn holds(&mut self, registry: &Registry) -> Result<bool> {
         if self.lock.is_some() || self.renewed.elapsed() < RENEWED_AFTER {
             return Ok(true);
         }
@@ -94,7 +94,7 @@ impl Lease {
     }
 
     /// Gives it back.
-    pub(super) async fn release(self, registry: &Registry) {
+    pub(crate) async fn release(self, registry: &Registry) {
         if self.lock.is_none() && self.is_ours(registry).await.is_ok_and(|ours| ours) {
             storage::delete_remains(&*registry.driver, &layout::collection_lease()).await;
         }

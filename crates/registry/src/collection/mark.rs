@@ -8,9 +8,11 @@ use oci::{Algorithm, Digest, RepositoryName};
 use super::garbage::{Garbage, Item};
 use super::report::Event;
 use super::repository::Repository;
-use super::{CollectionError, Run};
+use super::{CollectionError, CollectionOptions, Run};
+use crate::Registry;
 use crate::catalog::RepositoryWalk;
 use crate::claims::Claim;
+use crate::eviction::Plan;
 use crate::limits::COLLECTION_LIST_CLAIMS_MAX;
 
 /// What is known of references. Some 40 bytes for each blob and each manifest.
@@ -81,9 +83,9 @@ impl Run<'_> {
                 break;
             }
             let pinned = std::mem::take(&mut self.marks.pinned);
-            let options = self.options;
+            let (options, plan) = (self.options, self.plan());
             let judged: Vec<_> = stream::iter(names)
-                .map(|name| Repository::judge(registry, options, &pinned, None, name).boxed())
+                .map(|name| judge(registry, (options, plan), (&pinned, None), name).boxed())
                 .buffered(registry.requests_at_once())
                 .collect()
                 .await;
@@ -119,7 +121,7 @@ impl Run<'_> {
             self.merge_pulls(name).await?;
         }
         self.marks.referenced.extend(repository.references.iter().copied());
-        if repository.is_empty() {
+        if repository.is_empty() && (self.evicting.is_none() || self.selects(name)) {
             self.marks.empty.push(name.clone());
         }
         if !self.selects(name) {
@@ -167,7 +169,8 @@ impl Run<'_> {
         let mut walk = RepositoryWalk::starting_after(registry, None);
         while let Some(name) = Self::repositories(&mut walk).await? {
             let litter = self.marks.littered.get(&name);
-            if litter.is_some_and(|litter| litter.has_manifests) {
+            let is_evicting = self.evicting.is_some();
+            if litter.is_some_and(|litter| litter.has_manifests || is_evicting) {
                 self.judge_again(name).await?;
             } else {
                 self.read_new(name).await?;
@@ -179,8 +182,8 @@ impl Run<'_> {
     async fn judge_again(&mut self, name: RepositoryName) -> Result<(), CollectionError> {
         let pinned = std::mem::take(&mut self.marks.pinned);
         let litter = self.marks.littered.remove(&name).unwrap_or_default();
-        let (registry, options, going) = (self.registry, self.options, Some(&litter.tags));
-        let judged = Repository::judge(registry, options, &pinned, going, name.clone()).await;
+        let (options, plan, going) = (self.options, self.plan(), Some(&litter.tags));
+        let judged = judge(self.registry, (options, plan), (&pinned, going), name.clone()).await;
         self.marks.littered.insert(name.clone(), litter);
         self.marks.pinned = pinned;
         let repository = judged?;
@@ -192,7 +195,16 @@ impl Run<'_> {
     }
 
     async fn read_new(&mut self, name: RepositoryName) -> Result<(), CollectionError> {
-        let repository = Repository::read_new(self.registry, &name, &self.marks.seen).await?;
+        let (registry, options, seen) = (self.registry, self.options, &self.marks.seen);
+        let repository = match &self.evicting {
+            // However young, links keep what they lead to from an eviction.
+            #[cfg(test)]
+            Some(_) if super::model::is_broken(super::model::Break::NewLinks) => {
+                Repository::read_new(registry, options, &name, seen).await?
+            }
+            Some(_) => Repository::read_all(registry, options, &name, seen).await?,
+            None => Repository::read_new(registry, options, &name, seen).await?,
+        };
         self.spend(repository.operations).await;
         self.marks.seen.extend(&name, &repository.kept);
         for problem in &repository.problems {
@@ -200,6 +212,22 @@ impl Run<'_> {
         }
         self.marks.rescue(&name, repository.references.iter().copied());
         Ok(())
+    }
+}
+
+/// Reads a repository and decides what of it goes.
+async fn judge(
+    registry: &Registry,
+    (options, plan): (&CollectionOptions, Option<&Plan>),
+    (pinned, going): (&HashSet<Claim>, Option<&HashSet<Claim>>),
+    name: RepositoryName,
+) -> Result<Repository, CollectionError> {
+    match plan {
+        None => Repository::judge(registry, options, pinned, going, name).await,
+        Some(plan) if plan.takes_from(&name) => {
+            Repository::judge_cached(registry, plan, (pinned, going), name).await
+        }
+        Some(_) => Repository::read_all(registry, options, &name, &Seen::default()).await,
     }
 }
 

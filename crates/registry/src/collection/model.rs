@@ -13,6 +13,7 @@
 
 use std::cell::Cell;
 
+mod evicting;
 mod explorer;
 mod retained;
 mod scenarios;
@@ -35,6 +36,11 @@ pub(crate) enum Break {
     LookingAgain,
     /// A client is told of something old, and that is not kept for it.
     Promise,
+    /// What nothing leads to but a cache is not pinned for a push while it is younger than the grace
+    /// time.
+    YoungPins,
+    /// An eviction does not look for new links when it marks again.
+    NewLinks,
 }
 
 thread_local! {

@@ -10,7 +10,7 @@ use crate::{Registry, Result, layout};
 
 /// Everything that is pinned at this moment, or was until lately: what is in the way of a deletion
 /// is the pin, not its time.
-pub(super) async fn claims(registry: &Registry) -> Result<HashSet<Claim>> {
+pub(crate) async fn claims(registry: &Registry) -> Result<HashSet<Claim>> {
     let mut pinned = HashSet::new();
     for_each(registry, |name| pinned.extend(Claim::of_pin(name).map(|(claim, _)| claim))).await?;
     Ok(pinned)

@@ -19,7 +19,7 @@ use crate::{Registry, layout};
 
 /// What a look at a repository found.
 #[derive(Debug)]
-pub(super) struct Repository {
+pub(crate) struct Repository {
     pub(super) name: RepositoryName,
     /// The canonical digests of the manifests that are kept.
     pub(super) kept: Vec<Digest>,
@@ -40,21 +40,29 @@ pub(super) struct Repository {
     /// The tags that go.
     pub(super) tags: Vec<Item>,
     manifests: Vec<Item>,
-    layers: Vec<Item>,
-    layers_kept: usize,
+    pub(super) layers: Vec<Item>,
+    pub(super) layers_kept: usize,
+    /// Whether its content is cached from elsewhere, so that not all of it is there.
+    pub(super) is_cached: bool,
 }
 
 /// A manifest that was read.
-struct Node {
-    digest: Digest,
-    aliases: Vec<Digest>,
+#[derive(Debug)]
+pub(crate) struct Node {
+    /// Its canonical digest.
+    pub(crate) digest: Digest,
+    /// The other digests under which the repository has it.
+    pub(crate) aliases: Vec<Digest>,
     /// The canonical digests of its configuration, layers or children.
-    parts: Vec<Digest>,
-    subject: Option<Digest>,
+    pub(crate) parts: Vec<Digest>,
+    /// Its subject, by the digest that it names.
+    pub(crate) subject: Option<Digest>,
+    /// How large it is, in bytes.
+    pub(crate) size_bytes: u64,
 }
 
 /// Why a manifest goes.
-struct Doom {
+pub(super) struct Doom {
     reason: Reason,
     /// The manifests whose end is the reason.
     parents: Vec<Claim>,
@@ -65,7 +73,7 @@ struct Doom {
 }
 
 impl Repository {
-    fn new(name: RepositoryName) -> Self {
+    pub(super) fn new(name: RepositoryName) -> Self {
         Self {
             name,
             kept: Vec::new(),
@@ -80,6 +88,7 @@ impl Repository {
             manifests: Vec::new(),
             layers: Vec::new(),
             layers_kept: 0,
+            is_cached: false,
         }
     }
 
@@ -93,6 +102,7 @@ impl Repository {
         name: RepositoryName,
     ) -> Result<Self, CollectionError> {
         let mut this = Self::new(name);
+        this.is_cached = options.is_cached(&this.name);
         let revisions = this.revisions(registry, &|_| false).await?;
         let nodes = this.read(registry, revisions).await?;
         let is_whole = this.problems.is_empty();
@@ -116,10 +126,12 @@ impl Repository {
     /// Reads the manifests of a repository that were not seen yet. Nothing is judged.
     pub(super) async fn read_new(
         registry: &Registry,
+        options: &CollectionOptions,
         name: &RepositoryName,
         seen: &Seen,
     ) -> Result<Self, CollectionError> {
         let mut this = Self::new(name.clone());
+        this.is_cached = options.is_cached(name);
         let is_seen = seen.of(name);
         let mut revisions = this.revisions(registry, &is_seen).await?;
         // Under another digest it shows only now which one it is.
@@ -149,7 +161,7 @@ impl Repository {
     /// The manifests that a repository has, by their canonical digest, with the other digests under
     /// which it has them; without those that are known by their own digest. A directory without a
     /// link is none.
-    async fn revisions(
+    pub(super) async fn revisions(
         &mut self,
         registry: &Registry,
         is_known: &(impl Fn(&Digest) -> bool + Sync),
@@ -192,15 +204,18 @@ impl Repository {
     }
 
     /// Reads manifests; notes those that can't be.
-    async fn read(
+    pub(super) async fn read(
         &mut self,
         registry: &Registry,
         revisions: BTreeMap<Digest, Vec<Digest>>,
     ) -> Result<Vec<Node>, CollectionError> {
         let name = self.name.clone();
+        let is_cached = self.is_cached;
         self.operations += revisions.len() as u64;
         let mut reads = stream::iter(revisions)
-            .map(|(digest, aliases)| read_node(registry, &name, digest, aliases).boxed())
+            .map(|(digest, aliases)| {
+                read_node(registry, (&name, is_cached), digest, aliases).boxed()
+            })
             .buffer_unordered(registry.requests_at_once());
         let mut nodes = Vec::new();
         let mut count = 0_usize;
@@ -233,24 +248,23 @@ impl Repository {
         (pinned, going): (&HashSet<Claim>, Option<&HashSet<Claim>>),
         nodes: &[Node],
     ) -> Result<HashMap<Digest, Doom>, CollectionError> {
-        let there: HashSet<_> = nodes.iter().map(|node| node.digest).collect();
-        let by_alias: HashMap<_, _> =
-            nodes.iter().flat_map(|n| n.aliases.iter().map(|a| (*a, n.digest))).collect();
-        let manifests = Manifests { there, by_alias };
+        let manifests = Manifests::of(nodes);
         let subject = |node: &Node| node.subject.map(|subject| manifests.canonical(&subject));
+        let untagged = options.untagged && !self.is_cached;
+        let referrers = options.referrers && !self.is_cached;
         let is_orphan = |node: &Node| {
             let is_gone = |subject| !manifests.there.contains(&subject);
-            options.referrers && subject(node).is_some_and(is_gone)
+            referrers && subject(node).is_some_and(is_gone)
         };
         let rules = options.retention.as_deref().filter(|_| options.selects(&self.name));
         let name = self.name.clone();
         let rules = rules.and_then(|rules| rules.of(&name));
-        if rules.is_none() && !options.untagged && !nodes.iter().any(is_orphan) {
+        if rules.is_none() && !untagged && !nodes.iter().any(is_orphan) {
             return Ok(HashMap::new());
         }
         let tagged = self.tagged(registry, options, (rules.as_ref(), going), &manifests).await?;
         // How old something has to be to go; it stays if there is no such age.
-        let age = |node: &Node| match options.untagged || is_orphan(node) {
+        let age = |node: &Node| match untagged || is_orphan(node) {
             true => Some(options.older_than),
             false => tagged.untagged.map(|age| age.max(options.older_than)),
         };
@@ -272,31 +286,16 @@ impl Repository {
                 spread(nodes, &subject, vec![node.digest], &mut kept);
             }
         }
-        let mut doomed: HashMap<Digest, Doom> = HashMap::new();
-        for node in nodes.iter().filter(|node| !kept.contains(&node.digest)) {
-            let reason = match (is_orphan(node), options.untagged) {
-                (true, _) => Reason::SubjectGone,
-                (false, true) => Reason::Untagged,
-                (false, false) => Reason::Retention,
-            };
-            let parent = subject(node).filter(|subject| manifests.there.contains(subject));
-            let parents = parent.iter().map(Claim::content).collect();
-            let tags = tagged.going.get(&node.digest).cloned().unwrap_or_default();
-            doomed.insert(node.digest, Doom { reason, parents, tags, depth: 0 });
-        }
-        for node in nodes.iter().filter(|node| !kept.contains(&node.digest)) {
-            for part in &node.parts {
-                if let Some(doom) = doomed.get_mut(part) {
-                    doom.parents.push(Claim::content(&node.digest));
-                }
-            }
-        }
-        measure_depths(&mut doomed);
-        Ok(doomed)
+        let reason = |node: &Node| match (is_orphan(node), untagged) {
+            (true, _) => Reason::SubjectGone,
+            (false, true) => Reason::Untagged,
+            (false, false) => Reason::Retention,
+        };
+        Ok(dooms(nodes, &kept, &manifests, &tagged.going, reason))
     }
 
     /// Puts a manifest to those that are kept, or to the garbage.
-    fn settle(&mut self, node: Node, doomed: &HashMap<Digest, Doom>) {
+    pub(super) fn settle(&mut self, node: Node, doomed: &HashMap<Digest, Doom>) {
         let Node { digest, aliases, parts, .. } = node;
         let claims = parts.iter().chain([&digest]).map(Claim::content);
         match doomed.get(&digest) {
@@ -364,14 +363,41 @@ impl Repository {
         Item { parents: parents.unwrap_or_default(), ..Item::new(garbage, reason) }
     }
 
-    fn keep_layers(&mut self, layers: Vec<Digest>) {
+    pub(super) fn keep_layers(&mut self, layers: Vec<Digest>) {
         self.layers_kept = layers.len();
         self.references.extend(layers.iter().map(Claim::content));
     }
 }
 
+/// Why those manifests go that are not kept, and what they depend on.
+pub(super) fn dooms(
+    nodes: &[Node],
+    kept: &HashSet<Digest>,
+    manifests: &Manifests,
+    going: &HashMap<Digest, Vec<Claim>>,
+    reason: impl Fn(&Node) -> Reason,
+) -> HashMap<Digest, Doom> {
+    let mut doomed: HashMap<Digest, Doom> = HashMap::new();
+    for node in nodes.iter().filter(|node| !kept.contains(&node.digest)) {
+        let subject = node.subject.map(|subject| manifests.canonical(&subject));
+        let parent = subject.filter(|subject| manifests.there.contains(subject));
+        let parents = parent.iter().map(Claim::content).collect();
+        let tags = going.get(&node.digest).cloned().unwrap_or_default();
+        doomed.insert(node.digest, Doom { reason: reason(node), parents, tags, depth: 0 });
+    }
+    for node in nodes.iter().filter(|node| !kept.contains(&node.digest)) {
+        for part in &node.parts {
+            if let Some(doom) = doomed.get_mut(part) {
+                doom.parents.push(Claim::content(&node.digest));
+            }
+        }
+    }
+    measure_depths(&mut doomed);
+    doomed
+}
+
 /// Keeps what hangs on kept manifests: children of an index, and what refers to a subject.
-fn spread(
+pub(super) fn spread(
     nodes: &[Node],
     subject: &impl Fn(&Node) -> Option<Digest>,
     roots: Vec<Digest>,
@@ -442,7 +468,7 @@ struct Unreadable {
 
 async fn read_node(
     registry: &Registry,
-    name: &RepositoryName,
+    (name, is_cached): (&RepositoryName, bool),
     digest: Digest,
     aliases: Vec<Digest>,
 ) -> Result<Node, Unreadable> {
@@ -466,11 +492,12 @@ async fn read_node(
         let linked = registry.linked_part(name, &part).await;
         match linked.map_err(|error| unreadable(error.to_string()))? {
             Some(canonical) => parts.push(canonical),
-            None if descriptor.is_foreign() => {}
+            None if descriptor.is_foreign() || is_cached => {}
             None => return Err(unreadable(format!("the link of its part {part} is missing"))),
         }
     }
-    Ok(Node { digest, aliases, parts, subject: manifest.subject_digest() })
+    let (subject, size_bytes) = (manifest.subject_digest(), content.len() as u64);
+    Ok(Node { digest, aliases, parts, subject, size_bytes })
 }
 
 /// Whether any of these files is younger than `age`. One that is not there is not.

@@ -8,9 +8,10 @@ use oci::{Digest, RepositoryName, Tag};
 use storage::StorageError;
 
 use super::garbage::{Garbage, Item, Reason};
-use super::repository::{self, Repository, look_at};
+use super::repository::{self, Node, Repository, look_at};
 use super::{CollectionError, CollectionOptions, Run, links};
 use crate::claims::Claim;
+use crate::limits::EVICTION_PULLS_KEPT;
 use crate::link::Found;
 use crate::pulls::{self, PullTimes};
 use crate::retention::{Decision, RulesOf, TagState, Verdict, subject_of};
@@ -38,6 +39,12 @@ pub(super) struct Manifests {
 }
 
 impl Manifests {
+    pub(super) fn of(nodes: &[Node]) -> Self {
+        let there = nodes.iter().map(|node| node.digest).collect();
+        let by_alias = nodes.iter().flat_map(|n| n.aliases.iter().map(|a| (*a, n.digest)));
+        Self { there, by_alias: by_alias.collect() }
+    }
+
     pub(super) fn canonical(&self, digest: &Digest) -> Digest {
         self.by_alias.get(digest).copied().unwrap_or(*digest)
     }
@@ -84,7 +91,7 @@ impl Repository {
     }
 
     /// The tags, with the digests that are in their links.
-    async fn read_tags(
+    pub(super) async fn read_tags(
         &mut self,
         registry: &Registry,
     ) -> Result<Vec<(Tag, Digest)>, CollectionError> {
@@ -209,7 +216,8 @@ async fn pushed(
 impl Run<'_> {
     /// Has this process write down what was pulled from it, if the rules ask for it.
     pub(super) async fn flush_pulls(&self) -> Result<(), CollectionError> {
-        let asks = self.options.retention.as_ref().is_some_and(|rules| rules.ask_for_pulls());
+        let rules = self.options.retention.as_ref();
+        let asks = rules.is_some_and(|rules| rules.ask_for_pulls()) || self.evicting.is_some();
         if asks && !self.options.dry_run {
             self.registry.flush_pulls().await?;
         }
@@ -224,6 +232,10 @@ impl Run<'_> {
         let asked_for = self.options.retention.as_ref().and_then(|rules| rules.pulls_asked_for());
         let Some(asked_for) = asked_for else { return Ok(()) };
         self.spend(1).await;
+        let asked_for = match self.options.is_cached(name) {
+            true => asked_for.max(EVICTION_PULLS_KEPT),
+            false => asked_for,
+        };
         let oldest = pulls::oldest(self.registry.claims.clock().now(), asked_for);
         if let Err(error) = self.registry.merge_pulls(name, oldest).await {
             self.report(Some(name), format!("the notes of pulls can't be put together: {error}"));

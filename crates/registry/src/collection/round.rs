@@ -9,17 +9,21 @@ use crate::layout;
 impl Run<'_> {
     /// Deletes garbage, and the blobs that nothing refers to, in as many rounds as it takes.
     pub(super) async fn sweep_all(&mut self, garbage: Vec<Item>) -> Result<(), CollectionError> {
+        self.note_freed(&garbage).await?;
         let mut items = garbage;
         let mut blobs = Blobs::new();
         let mut goes_on = true;
         while goes_on && !self.collection.is_stopped() {
-            goes_on = self.gather_blobs(&mut blobs, &mut items).await?;
+            goes_on = match self.evicting {
+                Some(_) => self.gather_freed(&mut items).await?,
+                None => self.gather_blobs(&mut blobs, &mut items).await?,
+            };
             let round = std::mem::take(&mut items);
             if !round.is_empty() && !self.options.dry_run {
                 self.round(round).await?;
             }
         }
-        Ok(())
+        self.note_left().await
     }
 
     async fn round(&mut self, mut items: Vec<Item>) -> Result<(), CollectionError> {

@@ -130,6 +130,9 @@ impl Run<'_> {
             Outcome::Deleted => {
                 *failures = 0;
                 self.tally.deleted(&item.garbage);
+                if let Some(evicting) = &mut self.evicting {
+                    evicting.deleted(&item.garbage);
+                }
                 self.tell(&Event::Deleted { garbage: &item.garbage });
             }
             Outcome::Pinned => {
@@ -157,6 +160,9 @@ impl Run<'_> {
             stays.insert((name.clone(), claim));
             if !matches!(item.garbage, Garbage::Tag { .. }) {
                 self.marks.referenced.insert(claim);
+                if let Some(evicting) = &mut self.evicting {
+                    evicting.stays(claim);
+                }
             }
         }
     }

@@ -38,6 +38,16 @@ impl PullTimes {
             .map(end_of)
     }
 
+    /// When a tag was last seen to be pulled.
+    pub(crate) fn of_name(&self, tag: &Tag) -> Option<SystemTime> {
+        self.minutes.get(&Reference::Tag(tag.clone())).copied().map(end_of)
+    }
+
+    /// Since when it is noted what is pulled; none when it is not, or not known.
+    pub(crate) fn since(&self) -> Option<SystemTime> {
+        self.since.map(end_of)
+    }
+
     /// When a manifest was last seen to be pulled by one of these digests.
     pub(crate) fn of_digests(
         &self,

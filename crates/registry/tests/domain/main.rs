@@ -7,6 +7,7 @@ mod check;
 mod collection;
 mod deletions;
 mod descriptors;
+mod eviction;
 mod faults;
 mod inventory;
 mod manifests;

@@ -97,6 +97,7 @@ async fn collect_on(
         dry_run: arguments.dry_run,
         uploads_older_than: purging.enabled.then_some(purging.age),
         retention: retention::rules(config)?.map(Arc::new),
+        cached: None,
     };
     let only_told = collect_options.retention.as_ref().is_some_and(|rules| rules.dry_run);
     let collection =

@@ -15,6 +15,9 @@ use crate::{Options, Registry};
 /// How long nothing may have happened to something for it to go.
 pub(super) const GRACE: Duration = Duration::from_secs(1000);
 
+/// For how long what was written counts as pinned where no link leads to it.
+pub(super) const YOUNG: Duration = Duration::from_secs(100);
+
 /// What an announcement that was looked at is good for, in ticks: to begin with for less than one,
 /// to end with for two. A collector waits for four.
 const TIMING: Timing = Timing {
@@ -44,6 +47,8 @@ pub(super) trait Scenario {
     const WHILES: u32;
     /// How many actors may be killed, the first ones.
     const MORTALS: usize = 0;
+    /// How old what was prepared is at the beginning.
+    const AGE: Duration = GRACE.saturating_mul(3);
     /// Whether a push of a tag that is there shows.
     const RENEWS: bool = false;
 
@@ -70,7 +75,8 @@ impl World {
         let driver = Arc::new(Stepped { stage: Arc::clone(&self.stage), actor });
         let options = Options { grace: GRACE, renew_tags: self.renew_tags, ..Options::default() };
         let mut registry = Registry::new(driver.clone(), options);
-        registry.claims = Claims::new(&*driver, GRACE).with_clock(self.clock, TIMING);
+        registry.claims =
+            Claims::new(&*driver, GRACE).with_clock(self.clock, TIMING).with_young(YOUNG);
         Arc::new(registry)
     }
 }
@@ -127,7 +133,7 @@ async fn play<S: Scenario>(
         Clock::Of(SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000), Instant::now());
     let world = World { stage: Stage::new(S::ACTORS, clock), clock, renew_tags: S::RENEWS };
     scenario.prepare(&world).await;
-    tokio::time::advance(3 * GRACE).await;
+    tokio::time::advance(S::AGE).await;
     world.stage.set_stepped(true);
     let mut troupe = Troupe {
         acts: (0..S::ACTORS).map(|i| Some(scenario.act(i, world.server(i)))).collect(),

@@ -21,7 +21,7 @@ pub(super) fn digest(content: &[u8]) -> Digest {
 }
 
 pub(super) const CONFIG: &[u8] = b"{}";
-const LAYER: &[u8] = b"layer";
+pub(super) const LAYER: &[u8] = b"layer";
 pub(super) const TAG: &str = "v1";
 
 pub(super) fn chunk(content: &'static [u8]) -> Chunk {
@@ -34,7 +34,7 @@ pub(super) fn chunk(content: &'static [u8]) -> Chunk {
 }
 
 /// An image of [`CONFIG`] and [`LAYER`].
-fn image() -> Bytes {
+pub(super) fn image() -> Bytes {
     let manifest = json!({
         "schemaVersion": 2,
         "mediaType": MediaType::OciManifest.as_str(),

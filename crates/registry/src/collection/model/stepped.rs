@@ -146,7 +146,15 @@ impl Stage {
 /// Whether an actor can see there what another one does: not in an upload, which is nobody else's,
 /// and not where nobody writes, or deletes anything before the push is over.
 fn is_shared(path: &str) -> bool {
-    let constant = ["/_uploads", "/sha384", "/sha512", "/collection/lease"];
+    let constant = [
+        "/_uploads",
+        "/sha384",
+        "/sha512",
+        "/collection/lease",
+        "/wharf/v1/eviction",
+        "/wharf/v1/pulls",
+        "/scheduler-state.json",
+    ];
     let directories = ["/docker/registry/v2/repositories", "/docker/registry/v2/blobs"];
     !constant.iter().any(|part| path.contains(part)) && !directories.contains(&path)
 }
