@@ -171,6 +171,14 @@ impl Registry {
         Ok(Some(canonical))
     }
 
+    /// Whether the data of a blob lies in the storage, because of whichever repository.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub async fn is_blob_stored(&self, digest: &Digest) -> Result<bool> {
+        Ok(self.find_blob(digest).await?.is_some())
+    }
+
     /// A blob that lies anywhere in the storage.
     async fn find_blob(&self, digest: &Digest) -> Result<Option<BlobStat>> {
         let canonical = match digest.algorithm() {

@@ -35,6 +35,7 @@ use oci::Digest;
 use storage::{Driver, Entry, EntryKind, Pages, StoragePath, found};
 use tokio::sync::Semaphore;
 
+use crate::collection::Selection;
 use crate::limits::{CHECK_CONCURRENCY, CHECK_CONCURRENCY_MAX, CHECK_FAILURES_IN_A_ROW_MAX};
 use crate::pace::Pace;
 use crate::{RepositoryPattern, layout};
@@ -49,7 +50,7 @@ pub use report::{Checked, End, Finding, Group, Outcome, Phase, Report, Snapshot,
 use tally::Tally;
 
 /// How a registry is checked.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct CheckOptions {
     /// Mend what can be mended.
     pub repair: bool,
@@ -62,6 +63,20 @@ pub struct CheckOptions {
     pub concurrency: usize,
     /// How much content is read in a second at most, in bytes.
     pub rate: Option<NonZeroU64>,
+    /// The repositories that are fetched from other registries, which have what nobody asked for.
+    pub cached: Option<Selection>,
+}
+
+impl fmt::Debug for CheckOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CheckOptions")
+            .field("repair", &self.repair)
+            .field("quick", &self.quick)
+            .field("repositories", &self.repositories)
+            .field("concurrency", &self.concurrency)
+            .field("rate", &self.rate)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Default for CheckOptions {
@@ -72,6 +87,7 @@ impl Default for CheckOptions {
             repositories: None,
             concurrency: CHECK_CONCURRENCY,
             rate: None,
+            cached: None,
         }
     }
 }

@@ -54,6 +54,15 @@ pub struct PushedManifest {
     pub tags: Vec<Tag>,
 }
 
+/// Where what a manifest refers to has to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Parts {
+    /// In the repository.
+    Needed,
+    /// In another registry, at least.
+    Elsewhere,
+}
+
 impl Registry {
     /// What the cache of manifests was asked; nothing when there is none.
     #[must_use]
@@ -158,6 +167,28 @@ impl Registry {
         name: &RepositoryName,
         push: ManifestPush,
     ) -> Result<PushedManifest> {
+        self.store_manifest(name, push, Parts::Needed).await
+    }
+
+    /// [`Registry::put_manifest`] for one that comes from another registry, which has what it refers
+    /// to: that is fetched when somebody asks for it.
+    ///
+    /// # Errors
+    /// As [`Registry::put_manifest`], but for what is missing or not allowed to be pushed.
+    pub async fn cache_manifest(
+        &self,
+        name: &RepositoryName,
+        push: ManifestPush,
+    ) -> Result<PushedManifest> {
+        self.store_manifest(name, push, Parts::Elsewhere).await
+    }
+
+    async fn store_manifest(
+        &self,
+        name: &RepositoryName,
+        push: ManifestPush,
+        parts: Parts,
+    ) -> Result<PushedManifest> {
         let ManifestPush { reference, mut tags, media_type, content } = push;
         let canonical = Digest::of(Algorithm::Sha256, &content);
         let digest = match reference {
@@ -177,8 +208,10 @@ impl Registry {
         let view = self.view().await?;
         let named = (&canonical, &manifest);
         let listed = self.claim_manifest(&view, name, named, &tags).await?;
-        self.check_manifest(name, &manifest).await?;
-        self.check_parts(name, &listed).await?;
+        if parts == Parts::Needed {
+            self.check_manifest(name, &manifest).await?;
+            self.check_parts(name, &listed).await?;
+        }
         // What is there already of the manifest itself stays, however long the rest takes.
         self.promise_linked(&canonical).await?;
 
@@ -200,7 +233,9 @@ impl Registry {
         }
         if let Some(view) = self.overtaken(view).await? {
             self.claim_manifest(&view, name, named, &tags).await?;
-            self.check_whole(name, &manifest).await?;
+            if parts == Parts::Needed {
+                self.check_whole(name, &manifest).await?;
+            }
             // What was there already may have gone before it was claimed anew: the tag, too.
             self.driver.apply(stages()).await?;
         }

@@ -22,13 +22,14 @@ use oci::Digest;
 use storage::{Driver, StorageError};
 
 use crate::UploadId;
+use crate::collection::Selection;
 use crate::limits::{SCRUB_CLAIM_WAIT, SCRUB_LEASE, SCRUB_LOOK_INTERVAL, SCRUB_RECHECK_INTERVAL};
 use crate::pace::Pace;
 
 use note::Note;
 
 /// How a storage is scrubbed.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct ScrubOptions {
     /// Time from the beginning of one pass to the next one's.
     pub interval: Duration,
@@ -37,6 +38,18 @@ pub struct ScrubOptions {
     /// Whether how far it is may be written to the storage. Otherwise every start begins anew, and
     /// every server does all of it.
     pub keeps_note: bool,
+    /// The repositories that are fetched from other registries, which have what nobody asked for.
+    pub cached: Option<Selection>,
+}
+
+impl fmt::Debug for ScrubOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ScrubOptions")
+            .field("interval", &self.interval)
+            .field("rate", &self.rate)
+            .field("keeps_note", &self.keeps_note)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What a scrub has found.

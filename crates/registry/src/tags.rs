@@ -1,5 +1,7 @@
 //! Tags.
 
+use std::time::SystemTime;
+
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use oci::{Algorithm, Digest, Reference, RepositoryName, Tag};
 use storage::{EntryKind, StorageError};
@@ -24,6 +26,23 @@ impl Registry {
             name: name.clone(),
             reference: Reference::Tag(tag.clone()),
         })
+    }
+
+    /// When a tag was last pushed, or last let name another manifest; `None` when there is no such
+    /// tag.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub async fn tag_written_at(
+        &self,
+        name: &RepositoryName,
+        tag: &Tag,
+    ) -> Result<Option<SystemTime>> {
+        match self.driver.stat(&layout::tag_current(name, tag)).await {
+            Ok(stat) => Ok(Some(stat.modified)),
+            Err(StorageError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Deletes a tag. The manifest it names stays.

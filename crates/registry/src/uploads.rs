@@ -9,16 +9,18 @@
 mod budget;
 mod hash_states;
 mod id;
+mod progress;
 mod queue;
 mod sink;
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use jiff::Timestamp;
 use oci::{Algorithm, Digest, Hasher, RepositoryName};
-use storage::{Change, StorageError};
+use storage::{Change, Object, StorageError};
 
 use crate::limits::REHASH_BEFORE_CHUNK_BYTES_MAX;
 use crate::limits::{LINK_BYTES_MAX, MIDSTATE_BYTES_MAX, MIDSTATE_UPLOAD_BYTES_MIN};
@@ -28,6 +30,7 @@ pub(crate) use budget::Budget;
 use hash_states::HashState;
 pub(crate) use hash_states::HashStates;
 pub use id::UploadId;
+pub use progress::Progress;
 use sink::Sink;
 
 /// How far an upload is.
@@ -116,8 +119,57 @@ impl Registry {
         digest: &Digest,
         chunk: Chunk,
     ) -> Result<BlobStat> {
+        self.commit_followed(name, id, digest, chunk, None).await
+    }
+
+    /// Takes a whole blob in one go, as [`Registry::put_blob`], from an upload that others follow
+    /// meanwhile: they read it by [`Registry::open_upload`].
+    ///
+    /// # Errors
+    /// As [`Registry::put_blob`].
+    pub async fn put_followed(
+        &self,
+        name: &RepositoryName,
+        id: &UploadId,
+        digest: &Digest,
+        chunk: Chunk,
+        progress: Progress,
+    ) -> Result<BlobStat> {
+        let outcome = self.commit_followed(name, id, digest, chunk, Some(progress)).await;
+        if outcome.is_err() {
+            self.discard_upload(name, id).await;
+        }
+        outcome
+    }
+
+    /// Opens what there is of an upload by now, unchecked.
+    ///
+    /// # Errors
+    /// [`Error::UploadUnknown`] when it has no data, or none any more.
+    pub async fn open_upload(
+        &self,
+        name: &RepositoryName,
+        id: &UploadId,
+    ) -> Result<Arc<dyn Object>> {
+        match self.driver.open_staged(&layout::upload_data(name, id)).await {
+            Ok(object) => Ok(object),
+            Err(error) if error.is_not_found() => {
+                Err(Error::UploadUnknown { name: name.clone(), id: id.clone() })
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn commit_followed(
+        &self,
+        name: &RepositoryName,
+        id: &UploadId,
+        digest: &Digest,
+        chunk: Chunk,
+        progress: Option<Progress>,
+    ) -> Result<BlobStat> {
         let started_at = self.upload_started_at(name, id).await?;
-        let sink = self.open_sink(name, id, Some(digest)).await?;
+        let sink = self.open_sink(name, id, Some(digest)).await?.telling(progress);
         let (mut sink, outcome) = sink.take(chunk).await;
         if let Err(error) = outcome {
             self.save_progress(name, id, &mut sink).await?;

@@ -140,7 +140,9 @@ impl Check {
         digest: Option<&Digest>,
         reason: impl Into<String>,
     ) -> Result<(), Failure> {
-        if self.is_still_there(revision).await? {
+        let is_elsewhere = matches!(kind, Kind::ManifestBlobMissing | Kind::IndexChildMissing)
+            && self.options.cached.as_ref().is_some_and(|cached| cached(revision.name));
+        if !is_elsewhere && self.is_still_there(revision).await? {
             let path = layout::revision_link(revision.name, &revision.digest);
             let finding = Finding::new(kind, &path, reason).within(revision.name);
             let repaired = match self.options.repair {

@@ -19,6 +19,17 @@ pub enum EvictionReason {
     Size,
 }
 
+impl EvictionReason {
+    /// The word for it, as in the report.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Age => "age",
+            Self::Size => "size",
+        }
+    }
+}
+
 /// What goes as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]

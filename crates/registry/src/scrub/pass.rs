@@ -52,6 +52,7 @@ impl Scrub {
             quick: true,
             concurrency: 1,
             rate: self.options.rate,
+            cached: self.options.cached.clone(),
             ..CheckOptions::default()
         };
         let report = match Check::new(Arc::clone(&self.driver), options).run().await {

@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 
 use super::HashState;
 use super::budget::Share;
+use super::progress::Progress;
 use crate::limits::{UPLOAD_BATCH_BYTES, UPLOAD_BATCH_BYTES_MIN};
 
 /// Pieces on their way from the client to the file. They are hashed on the thread that writes
@@ -35,6 +36,8 @@ struct State {
     is_full: bool,
     /// Covers what was given out.
     hash: Option<HashState>,
+    /// Told of what was written.
+    progress: Option<Progress>,
 }
 
 impl State {
@@ -67,8 +70,14 @@ impl Queue {
             is_complete: false,
             is_full: false,
             hash,
+            progress: None,
         };
         Self { share, state: Mutex::new(state), emptied: Notify::new() }
+    }
+
+    /// Has somebody told of what is written from now on.
+    pub(super) fn tell(&self, progress: Option<Progress>) {
+        self.state().progress = progress;
     }
 
     /// Adds a piece at the end.
@@ -125,6 +134,9 @@ impl Queue {
     }
 
     fn finish_batch(&self, state: &mut State) {
+        if let Some(progress) = &state.progress {
+            progress.advance(state.in_work_bytes);
+        }
         state.in_work_bytes = 0;
         if state.is_full && state.waiting_bytes <= self.share.bytes() / 2 {
             self.emptied.notify_one();

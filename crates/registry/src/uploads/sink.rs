@@ -8,6 +8,7 @@ use storage::{Appender, Feed};
 
 use super::HashState;
 use super::budget::Budget;
+use super::progress::Progress;
 use super::queue::Queue;
 use crate::limits::UPLOAD_BATCH_BYTES_MIN;
 use crate::{Body, BodyError, Chunk, Error, Result};
@@ -19,6 +20,8 @@ pub(super) struct Sink {
     /// Covers what is in the file; `None` when that is to be read again at the end.
     hash: Option<HashState>,
     budget: Budget,
+    /// Told of what is in the file.
+    progress: Option<Progress>,
     /// The largest file that the storage takes.
     file_bytes_max: u64,
 }
@@ -76,7 +79,13 @@ impl Sink {
         budget: Budget,
         file_bytes_max: u64,
     ) -> Self {
-        Self { appender, hash, budget, file_bytes_max }
+        Self { appender, hash, budget, progress: None, file_bytes_max }
+    }
+
+    /// Has somebody told of what is in the file.
+    pub(super) fn telling(mut self, progress: Option<Progress>) -> Self {
+        self.progress = progress;
+        self
     }
 
     /// Bytes in the file.
@@ -148,6 +157,7 @@ impl Sink {
 
     async fn receive_large(mut self, mut source: Source, begun: Vec<Bytes>) -> (Self, Result<u64>) {
         let queue = Arc::new(Queue::new(self.budget.join(), self.hash.take(), begun));
+        queue.tell(self.progress.clone());
         let outcome = self.receive_through(&queue, &mut source).await;
         // After a partial write the digest covers more than the file has.
         self.hash = queue.take_hash().filter(|hash| hash.size_bytes() == self.size_bytes());
@@ -178,12 +188,17 @@ impl Sink {
         if pieces.is_empty() {
             return Ok(());
         }
+        let size_bytes = pieces.iter().map(Bytes::len).sum();
         let mut hash = self.hash.take();
         let hashed = pieces.clone();
         // The appender has handed its work to another thread when the digest gets its turn.
         let hashing = async { hash.iter_mut().for_each(|hash| hash.update(&hashed)) };
         let (written, ()) = tokio::join!(self.appender.append(pieces), hashing);
         self.hash = hash.filter(|_| written.is_ok());
-        Ok(written?)
+        written?;
+        if let Some(progress) = &self.progress {
+            progress.advance(size_bytes);
+        }
+        Ok(())
     }
 }

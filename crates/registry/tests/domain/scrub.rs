@@ -28,7 +28,12 @@ async fn filled() -> Arc<dyn Driver> {
 }
 
 fn options() -> ScrubOptions {
-    ScrubOptions { interval: Duration::from_secs(720 * 3600), rate: None, keeps_note: true }
+    ScrubOptions {
+        interval: Duration::from_secs(720 * 3600),
+        rate: None,
+        keeps_note: true,
+        cached: None,
+    }
 }
 
 fn scrub(driver: &Arc<dyn Driver>) -> Arc<Scrub> {
