@@ -1,11 +1,21 @@
 //! The pull-through mirror: other registries, asked on behalf of clients.
 //!
-//! [`upstream`] is the client of one other registry. It knows nothing of what is cached.
+//! [`upstream`] is the client of one other registry. It knows nothing of what is cached. [`Mirror`]
+//! knows which upstream covers which repository, and keeps what it gave in the registry.
 
+mod coverage;
+mod error;
+mod fetch;
+mod flights;
 pub mod limits;
+mod mirror;
 mod secret;
 pub mod upstream;
 
+pub use coverage::{Covering, Namespace, Policy, SetupError};
+pub use error::{MirrorError, Wanted};
+pub use fetch::FetchCounts;
+pub use mirror::{Head, KindCounts, Mirror, MirrorCounts, Mirrored, Served};
 pub use secret::Secret;
 pub use upstream::{
     Asking, BlobBody, Credentials, Fetched, NameRules, RateLimit, RequestCounts, Resolved,

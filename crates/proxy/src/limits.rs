@@ -67,6 +67,29 @@ pub const TOKEN_MARGIN_MAX: Duration = Duration::from_secs(30);
 /// Repositories whose tokens are kept, for each upstream.
 pub const TOKENS_MAX: usize = 10_000;
 
+// ---- fetching ----
+
+/// Up to which size a blob is waited for, in bytes, before its client gets the head of an answer:
+/// what is as small as this has come and was checked in no time.
+pub const WAITED_FOR_BYTES_MAX: u64 = 64 << 10;
+
+/// How often in a row a body that breaks off is asked for anew without a byte coming of it.
+pub const RESUMES_MAX: u32 = 6;
+
+/// The wait before a body is asked for the third time, after which it grows with the square.
+pub const RESUME_AFTER: Duration = Duration::from_millis(500);
+
+/// How much of a temporary file is read in one go, in bytes.
+pub const SPOOL_PIECE_BYTES: u64 = 256 << 10;
+
+// ---- what is remembered ----
+
+/// Tags of which it is remembered when they were looked up last.
+pub const TAGS_CHECKED_MAX: usize = 20_000;
+
+/// Things of which it is remembered for a while that an upstream does not have them.
+pub const ABSENT_MAX: usize = 20_000;
+
 // ---- credentials ----
 
 /// How long a credential helper may run.

@@ -77,6 +77,13 @@ impl Endpoint {
                 })?;
                 (from, part.total)
             }
+            // It has ended before, whatever was said of its size.
+            StatusCode::RANGE_NOT_SATISFIABLE if from > 0 => match end(response.headers()) {
+                Some(size_bytes) => {
+                    return Ok(BlobBody { size_bytes, pieces: Box::pin(stream::empty()) });
+                }
+                None => return Err(self.refused(response).await),
+            },
             _ => return Err(self.refused(response).await),
         };
         let size_bytes = match size_bytes {
@@ -185,6 +192,12 @@ fn part(headers: &HeaderMap) -> Option<Part> {
     Some(Part { start: start.trim().parse().ok()?, total: total.trim().parse().ok() })
 }
 
+/// The size of the whole, of which a part was asked for that is not there.
+fn end(headers: &HeaderMap) -> Option<u64> {
+    let text = headers.get(CONTENT_RANGE)?.to_str().ok()?.trim();
+    text.strip_prefix("bytes */")?.trim().parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -199,6 +212,18 @@ mod tests {
         assert_eq!(part("bytes 5-9/*"), Some(Part { start: 5, total: None }));
         for odd in ["", "bytes */10", "bytes 5-9", "items 5-9/10", "bytes -9/10", "bytes x-9/10"] {
             assert_eq!(part(odd), None, "{odd}");
+        }
+    }
+
+    #[test]
+    fn ends() {
+        let end = |text: &str| {
+            let headers = [(CONTENT_RANGE, HeaderValue::from_str(text).unwrap())];
+            end(&headers.into_iter().collect())
+        };
+        assert_eq!(end("bytes */10"), Some(10));
+        for odd in ["", "bytes 5-9/10", "bytes */*", "items */10"] {
+            assert_eq!(end(odd), None, "{odd}");
         }
     }
 }

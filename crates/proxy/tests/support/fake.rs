@@ -178,6 +178,30 @@ impl FakeRegistry {
         digest
     }
 
+    /// Puts a blob into it under a digest, be it that of its content or not.
+    pub(crate) fn put_blob_as(&self, repository: &str, digest: &Digest, content: &[u8]) {
+        let key = (repository.to_owned(), digest.to_string());
+        self.lock().blobs.insert(key, content.to_vec());
+    }
+
+    /// Puts a manifest into it under another digest, be it that of its content or not.
+    pub(crate) fn put_manifest_as(
+        &self,
+        repository: &str,
+        digest: &Digest,
+        media_type: &str,
+        content: &[u8],
+    ) {
+        let key = (repository.to_owned(), digest.to_string());
+        self.lock().manifests.insert(key, (media_type.to_owned(), content.to_vec()));
+    }
+
+    /// Takes a manifest out of it, or a tag.
+    pub(crate) fn take_manifest(&self, repository: &str, reference: &str) {
+        let key = (repository.to_owned(), reference.to_owned());
+        self.lock().manifests.remove(&key);
+    }
+
     /// Puts a manifest into it.
     pub(crate) fn put_manifest(
         &self,
@@ -433,7 +457,9 @@ impl Reply {
         let start: usize = start.parse().unwrap();
         let end = end.parse().map_or(content.len(), |end: usize| (end + 1).min(content.len()));
         if start >= content.len() {
-            return Self { status: 416, headers: Vec::new(), body: Vec::new() };
+            let said = format!("bytes */{}", content.len());
+            let headers = vec![("content-range".to_owned(), said)];
+            return Self { status: 416, headers, body: Vec::new() };
         }
         let said = format!("bytes {start}-{}/{}", end - 1, content.len());
         let body = content[start..end].to_vec();

@@ -40,6 +40,18 @@ async fn a_blob_comes_from_any_offset() {
 }
 
 #[tokio::test]
+async fn a_blob_that_has_ended_before_says_where() {
+    let registry = FakeRegistry::start().await;
+    let digest = registry.put_blob("a", &content(SIZE));
+    for from in [SIZE, SIZE + 10] {
+        let there = upstream(&registry);
+        let body = there.blob(&name("a"), &digest, from as u64, &asking()).await.unwrap();
+        assert_eq!(body.size_bytes, SIZE as u64);
+        assert!(matches!(all(body).await, (bytes, None) if bytes.is_empty()));
+    }
+}
+
+#[tokio::test]
 async fn an_empty_blob() {
     let registry = FakeRegistry::start().await;
     let digest = registry.put_blob("a", b"");

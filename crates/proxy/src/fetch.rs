@@ -1,0 +1,259 @@
+//! Blobs on their way here: fetched once, served at once.
+//!
+//! A blob that is asked for and not here is fetched by a task of its own, whoever asks for it and
+//! however many do. What has come lies where an upload's data lies (on a storage that can't be read
+//! before all of it is there, in a temporary file beside), and everybody reads it from there, at his
+//! own speed and from the offset that he likes. The last byte is kept back until the whole of it was
+//! found to have its digest and is stored, so that a body that is wrong never looks complete.
+
+mod following;
+mod resuming;
+mod spool;
+mod task;
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use oci::{Digest, RepositoryName};
+use registry::{Registry, UploadId};
+use storage::{ByteStream, Object};
+use tokio::sync::watch;
+
+use crate::error::{MirrorError, Result};
+use crate::upstream::{Asking, Upstream};
+use spool::Spool;
+
+/// What is being fetched just now.
+#[derive(Default)]
+pub(crate) struct Fetches {
+    flights: Mutex<HashMap<Key, Arc<Flight>>>,
+    /// Fetches that were begun.
+    begun: AtomicU64,
+    /// Those who came while it was fetched already.
+    joined: AtomicU64,
+    /// Fetches that failed.
+    failed: AtomicU64,
+    /// What came by those that did not, in bytes.
+    pulled_bytes: AtomicU64,
+    /// Fetches that ended, however they did.
+    ended: AtomicU64,
+}
+
+/// Another repository's rights are others: each fetches for itself, unless the data is here.
+type Key = (RepositoryName, Digest);
+
+/// What a fetch is about.
+#[derive(Clone)]
+pub(crate) struct Order {
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) upstream: Arc<Upstream>,
+    /// The repository here.
+    pub(crate) name: RepositoryName,
+    /// The repository there.
+    pub(crate) there: RepositoryName,
+    pub(crate) digest: Digest,
+    pub(crate) asking: Asking,
+    /// How long it goes on when nobody waits for it any more.
+    pub(crate) unattended: std::time::Duration,
+    /// Whether it is stored; a storage that takes nothing is no reason not to serve it.
+    pub(crate) keeps: bool,
+    /// How many fetches had [ended](Fetches::ended) before the blob was looked for here.
+    pub(crate) ended_before: u64,
+}
+
+/// One fetch, as those who wait for it see it.
+pub(crate) struct Flight {
+    /// Tells it from others of the same blob.
+    number: u64,
+    order: Order,
+    stage: watch::Receiver<Stage>,
+    /// Bytes that can be read.
+    written: watch::Receiver<u64>,
+    /// How many read it.
+    readers: watch::Sender<usize>,
+}
+
+/// How far a fetch is.
+#[derive(Debug, Clone)]
+enum Stage {
+    /// The upstream was asked.
+    Asked,
+    /// It sends the bytes.
+    Coming { size_bytes: u64, bytes: Bytes },
+    /// All of it is here, and right: stored, or in a temporary file alone.
+    Here { size_bytes: u64, spool: Option<Arc<Spool>> },
+    /// It came to nothing.
+    Failed(MirrorError),
+}
+
+/// Where the bytes are that have come.
+#[derive(Debug, Clone)]
+enum Bytes {
+    Upload(UploadId),
+    Spool(Arc<Spool>),
+}
+
+/// How often fetches happened.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct FetchCounts {
+    /// Begun.
+    pub begun: u64,
+    /// Joined by another client while it went on.
+    pub joined: u64,
+    /// Ended without the blob.
+    pub failed: u64,
+    /// What came by those that ended with it, in bytes.
+    pub pulled_bytes: u64,
+    /// Going on just now.
+    pub in_flight: u64,
+}
+
+impl Fetches {
+    /// Joins the fetch of a blob, or begins it.
+    pub(crate) fn join(self: &Arc<Self>, order: Order) -> Reader {
+        let key = (order.name.clone(), order.digest);
+        let mut flights = self.lock();
+        // Whoever is on the list is not given up before this lock is free, and then has a reader.
+        if let Some(flight) = flights.get(&key) {
+            self.joined.fetch_add(1, Ordering::Relaxed);
+            return Reader::new(flight);
+        }
+        let number = self.begun.fetch_add(1, Ordering::Relaxed);
+        // One that ended meanwhile may have been about this blob.
+        let look_first = self.ended() != order.ended_before;
+        let flight = Arc::new(task::begin(Arc::clone(self), order, number, look_first));
+        let reader = Reader::new(&flight);
+        flights.insert(key, flight);
+        reader
+    }
+
+    /// How many have ended.
+    pub(crate) fn ended(&self) -> u64 {
+        self.ended.load(Ordering::Acquire)
+    }
+
+    /// Takes a fetch off the list that nobody reads; `false` when somebody does again.
+    fn abandon(&self, order: &Order, number: u64, readers: &watch::Receiver<usize>) -> bool {
+        let mut flights = self.lock();
+        let is_alone = *readers.borrow() == 0;
+        if is_alone {
+            remove(&mut flights, order, number);
+        }
+        is_alone
+    }
+
+    /// A fetch has ended, with a blob of so many bytes or without one.
+    fn end(&self, order: &Order, number: u64, size_bytes: Option<u64>) {
+        match size_bytes {
+            Some(size_bytes) => self.pulled_bytes.fetch_add(size_bytes, Ordering::Relaxed),
+            None => self.failed.fetch_add(1, Ordering::Relaxed),
+        };
+        let mut flights = self.lock();
+        self.ended.fetch_add(1, Ordering::Release);
+        remove(&mut flights, order, number);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Arc<Flight>>> {
+        self.flights.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn counts(&self) -> FetchCounts {
+        // Both change with the lock held only. Whatever was given up is off the list before its end.
+        let _unchanged = self.lock();
+        let in_flight = self.begun.load(Ordering::Relaxed).saturating_sub(self.ended());
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        FetchCounts {
+            begun: count(&self.begun),
+            joined: count(&self.joined),
+            failed: count(&self.failed),
+            pulled_bytes: count(&self.pulled_bytes),
+            in_flight,
+        }
+    }
+}
+
+/// Takes a fetch off the list, and no later one of the same blob.
+fn remove(flights: &mut HashMap<Key, Arc<Flight>>, order: &Order, number: u64) {
+    let key = (order.name.clone(), order.digest);
+    if flights.get(&key).is_some_and(|flight| flight.number == number) {
+        flights.remove(&key);
+    }
+}
+
+impl Flight {
+    fn given_up(&self) -> MirrorError {
+        MirrorError::GivenUp { upstream: self.order.upstream.name().to_owned() }
+    }
+}
+
+/// Somebody who waits for the blob.
+#[derive(Clone)]
+pub(crate) struct Reader(Arc<Counted>);
+
+struct Counted(Arc<Flight>);
+
+impl Reader {
+    fn new(flight: &Arc<Flight>) -> Self {
+        flight.readers.send_modify(|readers| *readers += 1);
+        Self(Arc::new(Counted(Arc::clone(flight))))
+    }
+
+    fn flight(&self) -> &Arc<Flight> {
+        &self.0.0
+    }
+
+    /// Waits until it is known how large the blob is; the bytes may be read then. A small blob is
+    /// waited for, so that whoever asks for it gets an error in place of a body that breaks off.
+    pub(crate) async fn opened(self) -> Result<Arc<dyn Object>> {
+        let mut stage = self.flight().stage.clone();
+        let opened = stage
+            .wait_for(|stage| match stage {
+                Stage::Asked => false,
+                Stage::Coming { size_bytes, .. } => {
+                    *size_bytes > crate::limits::WAITED_FOR_BYTES_MAX
+                }
+                Stage::Here { .. } | Stage::Failed(_) => true,
+            })
+            .await;
+        let size_bytes = match opened.as_deref() {
+            Ok(Stage::Coming { size_bytes, .. } | Stage::Here { size_bytes, .. }) => *size_bytes,
+            Ok(Stage::Failed(error)) => return Err(error.clone()),
+            Ok(Stage::Asked) | Err(_) => return Err(self.flight().given_up()),
+        };
+        drop(opened);
+        Ok(Arc::new(Incoming { reader: self, size_bytes }))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.readers.send_modify(|readers| *readers -= 1);
+    }
+}
+
+/// A blob that is still coming, in the place of one that is here.
+struct Incoming {
+    reader: Reader,
+    size_bytes: u64,
+}
+
+impl std::fmt::Debug for Incoming {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Incoming")
+            .field("digest", &self.reader.flight().order.digest)
+            .field("size_bytes", &self.size_bytes)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Object for Incoming {
+    fn size_bytes(&self) -> u64 {
+        self.size_bytes
+    }
+
+    fn stream(self: Arc<Self>, range: Range<u64>) -> ByteStream {
+        following::stream(self.reader.clone(), self.size_bytes, range)
+    }
+}

@@ -1,0 +1,191 @@
+//! The task that fetches one blob.
+
+use std::sync::Arc;
+
+use futures_util::StreamExt as _;
+use oci::Digest;
+use registry::{BlobStat, Chunk, Progress, UploadId};
+use tokio::sync::watch;
+use tracing::{debug, warn};
+
+use super::resuming::{self, LastError};
+use super::spool::Spool;
+use super::{Bytes, Fetches, Flight, Order, Stage};
+use crate::error::{MirrorError, Result};
+use crate::upstream::{BlobBody, UpstreamError};
+
+/// Begins to fetch, in a task that goes on without whoever asked for it. With `look_first`, the blob
+/// may have come here meanwhile.
+pub(super) fn begin(fetches: Arc<Fetches>, order: Order, number: u64, look_first: bool) -> Flight {
+    let (stage, followed) = watch::channel(Stage::Asked);
+    let (progress, written) = Progress::new();
+    let (readers, attended) = watch::channel(0);
+    let fetch =
+        Fetch { fetches: Arc::clone(&fetches), order: order.clone(), number, stage, progress };
+    tokio::spawn(async move {
+        // However it ends, also by a panic.
+        let mut end = End { fetches, order: fetch.order.clone(), number, size_bytes: None };
+        let outcome = fetch.run(look_first, attended).await;
+        if let Ok(Stage::Here { size_bytes, .. }) = outcome {
+            end.size_bytes = Some(size_bytes);
+        }
+        drop(end);
+        // Off the list before its end is told: who asks after that must not find the old one.
+        fetch.stage.send_replace(match outcome {
+            Ok(here) => here,
+            Err(error) => {
+                fetch.tell(&error);
+                Stage::Failed(error)
+            }
+        });
+    });
+    Flight { number, order, stage: followed, written, readers }
+}
+
+/// Takes a fetch off the list at its end.
+struct End {
+    fetches: Arc<Fetches>,
+    order: Order,
+    number: u64,
+    /// How large the blob is, if it is here now.
+    size_bytes: Option<u64>,
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.fetches.end(&self.order, self.number, self.size_bytes);
+    }
+}
+
+struct Fetch {
+    fetches: Arc<Fetches>,
+    order: Order,
+    number: u64,
+    stage: watch::Sender<Stage>,
+    progress: Progress,
+}
+
+impl Fetch {
+    /// Fetches it; returns how it is here.
+    async fn run(&self, look_first: bool, attended: watch::Receiver<usize>) -> Result<Stage> {
+        let Order { registry, upstream, name, there, digest, asking, keeps, .. } = &self.order;
+        if look_first {
+            match registry.stat_blob(name, digest).await {
+                Err(registry::Error::BlobUnknown { .. }) => {}
+                found => return Ok(Stage::Here { size_bytes: found?.size_bytes, spool: None }),
+            }
+        }
+        let begun = upstream.blob(there, digest, 0, asking).await?;
+        let size_bytes = begun.size_bytes;
+        debug!(repository = %name, %digest, size_bytes, upstream = upstream.name(), "fetching");
+        let left_alone = async {
+            self.left_alone(attended).await;
+            Err(MirrorError::GivenUp { upstream: upstream.name().to_owned() })
+        };
+        if !keeps {
+            let passed = tokio::select! {
+                passed = self.pass(begun) => passed,
+                given_up = left_alone => given_up,
+            };
+            return Ok(Stage::Here { size_bytes, spool: Some(passed?) });
+        }
+        let upload = registry.start_upload(name, Some(digest.algorithm())).await?;
+        let stored = tokio::select! {
+            stored = self.store(&upload.id, begun) => stored.map(drop),
+            given_up = left_alone => given_up.map(|_: Arc<Spool>| ()),
+        };
+        match stored {
+            Ok(()) => Ok(Stage::Here { size_bytes, spool: None }),
+            Err(error) => {
+                // What is left of it only costs space, and is purged in the end.
+                let _ = registry.cancel_upload(name, &upload.id).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Takes what comes into a temporary file, and nowhere else.
+    async fn pass(&self, begun: BlobBody) -> Result<Arc<Spool>> {
+        let digest = &self.order.digest;
+        let size_bytes = begun.size_bytes;
+        let last_error = LastError::default();
+        let body = resuming::body(self.order.clone(), begun, last_error.clone());
+        let spool = Arc::new(Spool::new().await.map_err(no_spool)?);
+        let mut body = Arc::clone(&spool).copying(body, self.progress.clone());
+        let bytes = Bytes::Spool(Arc::clone(&spool));
+        self.stage.send_replace(Stage::Coming { size_bytes, bytes });
+        let mut hasher = digest.algorithm().hasher();
+        while let Some(piece) = body.next().await {
+            let piece = piece.map_err(|error| match last_error.take() {
+                Some(error) => error.into(),
+                None => MirrorError::from(registry::Error::Body(error)),
+            })?;
+            hasher.update(&piece);
+        }
+        let actual = hasher.finish();
+        match actual == *digest {
+            true => Ok(spool),
+            false => Err(self.mismatch(&actual).into()),
+        }
+    }
+
+    /// Waits until nobody has waited for the blob for so long, and nobody can any more.
+    async fn left_alone(&self, mut readers: watch::Receiver<usize>) {
+        loop {
+            // The sender is the flight's, which is held by the list at least.
+            let _ = readers.wait_for(|readers| *readers == 0).await;
+            let is_back = tokio::select! {
+                () = tokio::time::sleep(self.order.unattended) => false,
+                back = readers.wait_for(|readers| *readers > 0) => back.is_ok(),
+            };
+            if !is_back && self.fetches.abandon(&self.order, self.number, &readers) {
+                return;
+            }
+        }
+    }
+
+    /// Stores what comes, and lets others read it meanwhile.
+    async fn store(&self, id: &UploadId, begun: BlobBody) -> Result<BlobStat> {
+        let Order { registry, name, digest, .. } = &self.order;
+        let size_bytes = begun.size_bytes;
+        let last_error = LastError::default();
+        let mut body = resuming::body(self.order.clone(), begun, last_error.clone());
+        let (bytes, progress) = if registry.driver().is_remote() {
+            let spool = Arc::new(Spool::new().await.map_err(no_spool)?);
+            body = Arc::clone(&spool).copying(body, self.progress.clone());
+            // What the storage has taken is not to be read there yet.
+            (Bytes::Spool(spool), Progress::new().0)
+        } else {
+            (Bytes::Upload(id.clone()), self.progress.clone())
+        };
+        self.stage.send_replace(Stage::Coming { size_bytes, bytes });
+        let chunk =
+            Chunk { range: None, offset_bytes: None, content_length: Some(size_bytes), body };
+        let stored = registry.put_followed(name, id, digest, chunk, progress).await;
+        stored.map_err(|error| match (last_error.take(), error) {
+            (Some(error), _) => error.into(),
+            (None, registry::Error::DigestMismatch { actual, .. }) => self.mismatch(&actual).into(),
+            (None, error) => error.into(),
+        })
+    }
+
+    fn mismatch(&self, actual: &Digest) -> UpstreamError {
+        let Order { upstream, digest, .. } = &self.order;
+        let reason = format!("the blob has digest {actual}, not {digest}");
+        UpstreamError::Invalid { upstream: upstream.name().to_owned(), reason }
+    }
+
+    fn tell(&self, error: &MirrorError) {
+        let Order { name, digest, .. } = &self.order;
+        if error.is_not_found() {
+            debug!(repository = %name, %digest, %error, "blob could not be fetched");
+        } else {
+            warn!(repository = %name, %digest, %error, "blob could not be fetched");
+        }
+    }
+}
+
+fn no_spool(error: std::io::Error) -> MirrorError {
+    let reason = format!("there can be no temporary file (TMPDIR): {error}");
+    registry::Error::Body(registry::BodyError::Refused(reason)).into()
+}
