@@ -37,6 +37,15 @@ impl Authenticator {
         }
     }
 
+    /// Whether everybody may pull everything, so that nobody has to say who they are for that.
+    #[must_use]
+    pub const fn pulls_anonymously(&self) -> bool {
+        match self {
+            Self::Htpasswd(htpasswd) => htpasswd.pulls_anonymously(),
+            Self::Token(_) | Self::Silly(_) => false,
+        }
+    }
+
     /// Whether clients get tokens here, at [`crate::issuer::TOKEN_PATH`].
     #[must_use]
     pub const fn issues_tokens(&self) -> bool {

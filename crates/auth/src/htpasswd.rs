@@ -125,6 +125,12 @@ impl Htpasswd {
         }
     }
 
+    /// Whether everybody may pull.
+    #[must_use]
+    pub const fn pulls_anonymously(&self) -> bool {
+        self.anonymous.pull
+    }
+
     /// Whether clients get tokens here, so that [`Self::token`] must be reachable at
     /// `<base URL>/v2/_token`.
     #[must_use]

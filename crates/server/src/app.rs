@@ -12,6 +12,7 @@ use http::{Method, Request, StatusCode};
 use hyper::body::Incoming;
 use notify::Notifier;
 use oci::ErrorCode;
+use proxy::Mirror;
 use registry::Registry;
 use serde_json::json;
 use tokio_util::task::TaskTracker;
@@ -30,7 +31,7 @@ use crate::rate_limit::{self, RateLimiter};
 use crate::read_only::ReadOnly;
 use crate::response::{Response, ResponseBody};
 use crate::route::{NoRoute, Route};
-use crate::{authorize, cors, gate, handlers, head, headers, response, trace};
+use crate::{authorize, cors, gate, handlers, head, headers, namespace, response, trace};
 
 /// The HTTP API over a registry: everything but the listeners.
 #[derive(Debug)]
@@ -46,6 +47,8 @@ pub struct App {
     pub(crate) rate_limiter: Option<RateLimiter>,
     /// Who tells others what happens here; none when nobody wants to know.
     pub(crate) notifier: Option<Arc<Notifier>>,
+    /// Who asks other registries; none when everything is hosted here.
+    pub(crate) mirror: Option<Arc<Mirror>>,
     /// Whether the registry can be written to just now.
     pub(crate) read_only: Arc<ReadOnly>,
     /// Who refuses pushes before the volume is full.
@@ -71,6 +74,7 @@ impl App {
             metrics: None,
             authenticator: None,
             notifier: None,
+            mirror: None,
             writes: TaskTracker::new(),
             draining: AtomicBool::new(false),
         }
@@ -106,6 +110,13 @@ impl App {
         self
     }
 
+    /// Asks other registries for what they host (`proxy`).
+    #[must_use]
+    pub fn with_mirror(mut self, mirror: Arc<Mirror>) -> Self {
+        self.mirror = Some(mirror);
+        self
+    }
+
     /// Who may do what, if that is asked at all.
     #[must_use]
     pub fn authenticator(&self) -> Option<&Authenticator> {
@@ -129,6 +140,11 @@ impl App {
     pub async fn look_after_storage(&self) {
         self.read_only.look(&self.registry).await;
         self.free_space.look().await;
+    }
+
+    /// Whether what is fetched from upstreams may be stored just now.
+    pub(crate) fn keeps_what_it_fetches(&self) -> bool {
+        !self.read_only.is_on() && !self.free_space.is_low()
     }
 
     /// The registry behind the API.
@@ -160,9 +176,13 @@ impl App {
         let body = RequestBody::new(body, &mut parts, received);
         let rest = body.rest();
         let parsed = Route::parse(parts.uri.path(), self.options.prefix.as_str());
-        let (route, no_route) = match parsed {
-            Ok(route) => (Some(route), None),
-            Err(reason) => (None, Some(reason)),
+        let placed = parsed.and_then(|route| match &self.mirror {
+            Some(mirror) => namespace::place(mirror, route, &parts),
+            None => Ok((route, None)),
+        });
+        let (route, namespace, no_route) = match placed {
+            Ok((route, namespace)) => (Some(route), namespace, None),
+            Err(reason) => (None, None, Some(reason)),
         };
         let _in_flight = match (&self.metrics, &route) {
             (Some(metrics), Some(route)) => Some(metrics.started(route.handler())),
@@ -175,6 +195,7 @@ impl App {
             peer,
             started,
             route,
+            namespace,
             id: OnceLock::new(),
             grant: OnceLock::new(),
             _in_flight,
@@ -267,6 +288,7 @@ async fn api(
 async fn admit(call: &Call, no_route: Option<NoRoute>) -> Result<&Route, ApiError> {
     let route = match (&call.route, no_route) {
         (Some(route), _) => route,
+        (None, Some(NoRoute::Namespace(host))) => return Err(ApiError::not_mirrored(&host)),
         (None, Some(NoRoute::Name(reason))) => return Err(ApiError::name_invalid(&reason)),
         (None, _) => return Err(ApiError::no_such_endpoint()),
     };
@@ -296,6 +318,9 @@ async fn run(call: &Arc<Call>, body: RequestBody) -> Result<Response, ApiError> 
 /// Adds the headers that every response has, and takes the body out of an answer to HEAD.
 fn complete(call: &Call, response: &mut Response) {
     response::set_content_length(response);
+    if let Some(namespace) = &call.namespace {
+        response.headers_mut().insert(headers::NAMESPACE, namespace.clone());
+    }
     let is_preflight = call.parts.method == Method::OPTIONS;
     let map = response.headers_mut();
     map.insert(headers::API_VERSION, headers::API_VERSION_VALUE);

@@ -1,10 +1,11 @@
 //! Between the API and whoever decides who may do what.
 
 use auth::{Access, Action, Asking, Authenticator};
-use http::{Method, header};
+use http::Method;
 
 use crate::error::ApiError;
 use crate::exchange::Call;
+use crate::foreign;
 use crate::locations::Base;
 use crate::route::Route;
 
@@ -32,7 +33,7 @@ pub(crate) async fn with_asking<T>(call: &Call, decide: impl AsyncFnOnce(&Asking
     let base_url = || base().url();
     let origin = || base().origin().to_owned();
     let asking = Asking {
-        authorization: call.headers().get(header::AUTHORIZATION),
+        authorization: foreign::authorization(call),
         address: call.client_ip(),
         base_url: &base_url,
         origin: &origin,

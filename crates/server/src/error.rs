@@ -210,8 +210,14 @@ pub(crate) fn client_closed_request() -> StatusCode {
 }
 
 impl From<Error> for ApiError {
-    /// The one mapping of the domain's errors to statuses and codes.
     fn from(error: Error) -> Self {
+        Self::from(&error)
+    }
+}
+
+impl From<&Error> for ApiError {
+    /// The one mapping of the domain's errors to statuses and codes.
+    fn from(error: &Error) -> Self {
         use ErrorCode as C;
         let text = error.to_string();
         let api = |status, code| Self::new(status, code).detail(text.as_str());
@@ -230,9 +236,9 @@ impl From<Error> for ApiError {
             Error::ManifestInvalid(_) => api(StatusCode::BAD_REQUEST, C::ManifestInvalid),
             Error::ManifestReferences(faults) => from_faults(faults),
             Error::Denied(_) => api(StatusCode::FORBIDDEN, C::Denied),
-            Error::Body(error) => from_body(&error, C::BlobUploadInvalid),
+            Error::Body(error) => from_body(error, C::BlobUploadInvalid),
             Error::Corrupt { .. } => api(StatusCode::INTERNAL_SERVER_ERROR, C::Unknown),
-            Error::Storage(error) => from_storage(&error),
+            Error::Storage(error) => from_storage(error),
             // The enum is open for later additions; what is not known here is no fault of the
             // client's.
             _ => api(StatusCode::INTERNAL_SERVER_ERROR, C::Unknown),
@@ -243,8 +249,8 @@ impl From<Error> for ApiError {
 /// One entry for each unacceptable reference. 400 as Distribution has it, although the
 /// specification's table of endpoints would allow a 404: to a client that reads the status alone,
 /// 404 says that the repository is not there.
-fn from_faults(faults: Vec<ReferenceFault>) -> ApiError {
-    let mut entries = faults.into_iter().map(|fault| {
+fn from_faults(faults: &[ReferenceFault]) -> ApiError {
+    let mut entries = faults.iter().map(|fault| {
         let code =
             if fault.missing { ErrorCode::ManifestBlobUnknown } else { ErrorCode::ManifestInvalid };
         (code, json!({ "digest": fault.digest, "reason": fault.reason }))

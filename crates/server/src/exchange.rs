@@ -10,6 +10,8 @@ use auth::Grant;
 use http::header;
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
+use oci::RepositoryName;
+use proxy::Mirrored;
 use tracing::Span;
 use uuid::Uuid;
 
@@ -57,6 +59,8 @@ pub(crate) struct Call {
     pub(crate) started: Instant,
     /// What the request is about, if that was understood and matters.
     pub(crate) route: Option<Route>,
+    /// The host whose namespace it was looked up in, where that is mirrored.
+    pub(crate) namespace: Option<header::HeaderValue>,
     /// The request in a distributed trace; disabled when there is none.
     pub(crate) span: Span,
     /// Names the request in the log and in events; made when it is asked for.
@@ -96,6 +100,13 @@ impl Call {
     /// Whom the certificate stands for that the client showed, if it was checked.
     pub(crate) fn client_certificate(&self) -> Option<&str> {
         self.parts.extensions.get::<Secured>()?.client.as_deref()
+    }
+
+    /// The repository at its upstream, if it is mirrored.
+    pub(crate) fn mirrored<'a>(&'a self, name: &'a RepositoryName) -> Option<Mirrored<'a>> {
+        let authorization = self.headers().get(header::AUTHORIZATION);
+        let mirror = self.app.mirror.as_ref()?;
+        mirror.repository(name, authorization, self.app.keeps_what_it_fetches())
     }
 
     /// What URLs of the response begin with.

@@ -135,6 +135,11 @@ impl FreeSpaceGuard {
         Some(room)
     }
 
+    /// Whether there was too little room when it was last looked at.
+    pub(crate) fn is_low(&self) -> bool {
+        self.is_low.load(Ordering::Relaxed)
+    }
+
     /// The room when it was last looked at.
     pub(crate) fn last_room(&self) -> Option<Room> {
         self.room_of(self.last()?)

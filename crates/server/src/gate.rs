@@ -25,6 +25,9 @@ pub(crate) fn pass(app: &App, route: &Route, method: &Method) -> Result<(), ApiE
     {
         return refuse(reason);
     }
+    if is_mirrored(app, route) && route.pushes(method) {
+        return refuse(MIRRORED.into());
+    }
     if let Some(deleted) = route.deletes(method)
         && !may_delete(&app.options.deletion, deleted)
     {
@@ -37,14 +40,25 @@ pub(crate) fn pass(app: &App, route: &Route, method: &Method) -> Result<(), ApiE
 pub(crate) fn allowed(app: &App, route: &Route) -> HeaderValue {
     let may_delete = |deleted| may_delete(&app.options.deletion, deleted);
     let is_read_only = app.read_only.is_on();
+    let is_mirrored = is_mirrored(app, route);
     let names: Vec<_> = route
         .methods()
         .iter()
         .filter(|method| !(is_read_only && is_write(method)))
+        .filter(|method| !(is_mirrored && route.pushes(method)))
         .filter(|method| route.deletes(method).is_none_or(may_delete))
         .map(Method::as_str)
         .collect();
     headers::value(&names.join(", "))
+}
+
+/// Why a mirrored repository takes no pushes, and how to have one here in its place.
+const MIRRORED: &str = "this repository is mirrored from an upstream and takes no pushes: push to \
+                        another name, or have this one hosted here with proxy.local";
+
+fn is_mirrored(app: &App, route: &Route) -> bool {
+    let (Some(mirror), Some(name)) = (&app.mirror, route.repository()) else { return false };
+    mirror.covers(name)
 }
 
 /// Whether a method changes something.

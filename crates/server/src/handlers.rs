@@ -2,6 +2,7 @@
 //! back into a response; nothing is decided here that the domain could decide.
 
 use http::Method;
+use proxy::Mirrored;
 
 use crate::body::RequestBody;
 use crate::error::ApiError;
@@ -12,6 +13,7 @@ use crate::route::Route;
 mod blobs;
 mod catalog;
 mod manifests;
+mod mirrored;
 mod multipart;
 mod referrers;
 mod repository;
@@ -27,6 +29,11 @@ mod uploads;
 pub(crate) async fn dispatch(call: &Call, body: RequestBody) -> Result<Response, ApiError> {
     let Some(route) = &call.route else { return Err(ApiError::no_such_endpoint()) };
     let method = &call.parts.method;
+    if let Some(mirrored) = route.repository().and_then(|name| call.mirrored(name))
+        && let Some(answered) = Box::pin(dispatch_mirrored(call, route, &mirrored)).await
+    {
+        return answered;
+    }
     match route {
         Route::Base => Ok(base()),
         Route::Token => Box::pin(token::issue(call, body)).await,
@@ -64,6 +71,33 @@ pub(crate) async fn dispatch(call: &Call, body: RequestBody) -> Result<Response,
             }
         }
     }
+}
+
+/// Hands a request to the endpoint of what is mirrored, if that is pulled; everything else is about
+/// what is kept here.
+async fn dispatch_mirrored(
+    call: &Call,
+    route: &Route,
+    mirrored: &Mirrored<'_>,
+) -> Option<Result<Response, ApiError>> {
+    let method = &call.parts.method;
+    if !matches!(*method, Method::GET | Method::HEAD) {
+        return None;
+    }
+    Some(match route {
+        Route::Tags { name } => mirrored::list_tags(call, mirrored, name).await,
+        Route::Referrers { name, digest: Ok(digest), .. } => {
+            mirrored::list_referrers(call, mirrored, name, digest).await
+        }
+        Route::Manifest { name, reference: Ok(reference), .. } => {
+            mirrored::manifest(call, mirrored, name, reference).await
+        }
+        Route::Blob { name, digest: Ok(digest), .. } => match *method {
+            Method::HEAD => mirrored::blob_head(call, mirrored, name, digest).await,
+            _ => mirrored::blob(call, mirrored, name, digest).await,
+        },
+        _ => return None,
+    })
 }
 
 /// `GET /v2/`: this is a registry (distribution-spec, end-1).

@@ -17,11 +17,16 @@ pub(crate) const CHUNK_MIN_LENGTH: HeaderName = HeaderName::from_static("oci-chu
 pub(crate) const FILTERS_APPLIED: HeaderName = HeaderName::from_static("oci-filters-applied");
 /// Digest of the manifest that a pushed manifest refers to.
 pub(crate) const SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
+/// The namespace in which a mirror looked a repository up.
+pub(crate) const NAMESPACE: HeaderName = HeaderName::from_static("oci-namespace");
 /// Tags that were set by a push by digest.
 pub(crate) const TAG: HeaderName = HeaderName::from_static("oci-tag");
 
 /// `application/json`, without a charset: JSON has but one (RFC 8259, section 8.1).
 pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json");
+/// [`http::header::WARNING`] of what may be out of date, as it could not be asked for
+/// (RFC 7234, section 5.5.1).
+pub(crate) const STALE: HeaderValue = HeaderValue::from_static("110 wharf \"Response is Stale\"");
 /// The type of every blob.
 pub(crate) const OCTET_STREAM: HeaderValue = HeaderValue::from_static("application/octet-stream");
 

@@ -25,6 +25,7 @@ mod collections;
 mod format;
 mod http;
 mod maintenance;
+mod mirror;
 mod process;
 mod scraped;
 mod storage;
@@ -134,6 +135,11 @@ impl Metrics {
     /// Shows how an object store does: `health` is asked at every scrape.
     pub fn watch_store(&mut self, health: impl Fn() -> StoreHealth + Send + Sync + 'static) {
         self.registry.register_collector(Box::new(scraped::Store::new(health)));
+    }
+
+    /// Shows what is asked of upstreams.
+    pub fn watch_mirror(&mut self, mirror: &Arc<proxy::Mirror>) {
+        self.registry.register_collector(Box::new(mirror::Mirrored::new(mirror)));
     }
 
     /// Shows what a scrub of the storage has found: `status` is asked at every scrape.

@@ -85,6 +85,8 @@ pub enum NoRoute {
     Unknown,
     /// An endpoint of a repository with a name that none can have.
     Name(NameError),
+    /// One of a repository in the namespace of a host that is not mirrored.
+    Namespace(String),
 }
 
 impl Route {
@@ -175,6 +177,29 @@ impl Route {
             | Self::Uploads { name }
             | Self::Upload { name, .. }
             | Self::Referrers { name, .. } => Some(name),
+        }
+    }
+
+    /// The repository, to be another one.
+    pub(crate) const fn repository_mut(&mut self) -> Option<&mut RepositoryName> {
+        match self {
+            Self::Base | Self::Token | Self::Catalog => None,
+            Self::Repository { name }
+            | Self::Tags { name }
+            | Self::Manifest { name, .. }
+            | Self::Blob { name, .. }
+            | Self::Uploads { name }
+            | Self::Upload { name, .. }
+            | Self::Referrers { name, .. } => Some(name),
+        }
+    }
+
+    /// Whether the request brings content to a repository.
+    pub(crate) fn pushes(&self, method: &Method) -> bool {
+        match self {
+            Self::Manifest { .. } => *method == Method::PUT,
+            Self::Uploads { .. } | Self::Upload { .. } => true,
+            _ => false,
         }
     }
 
@@ -279,6 +304,7 @@ mod tests {
             }
             Err(NoRoute::Unknown) => "unknown".into(),
             Err(NoRoute::Name(_)) => "bad name".into(),
+            Err(NoRoute::Namespace(host)) => format!("namespace {host}"),
         }
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderValue};
 use oci::{Digest, RepositoryName};
+use registry::{Blob, BlobStat};
 use storage::Object;
 use tracing::warn;
 
@@ -45,16 +46,26 @@ pub(super) async fn head(
     digest: &Digest,
 ) -> Result<Response, ApiError> {
     let stat = call.app.registry.promise_blob(name, digest).await?;
+    Ok(respond_head(call, name, digest, stat))
+}
+
+/// The answer to `HEAD` for a blob that was found.
+pub(super) fn respond_head(
+    call: &Call,
+    name: &RepositoryName,
+    digest: &Digest,
+    stat: BlobStat,
+) -> Response {
     let digest = digest.to_string();
     events::blob_pulled(call, name, &digest, stat.size_bytes);
     if conditional::none_match_fails(call.headers(), &digest) {
-        return Ok(not_modified(&digest));
+        return not_modified(&digest);
     }
     // Never polled: the body of an answer to HEAD is taken out once its size has been said.
     let unread = Box::pin(futures_util::stream::empty());
     let mut response = Response::new(ResponseBody::stream(unread, stat.size_bytes));
     describe(response.headers_mut(), &digest);
-    Ok(response)
+    response
 }
 
 /// `GET`: the blob is opened before anything is promised, so that a blob whose data is gone is a
@@ -68,6 +79,16 @@ pub(super) async fn get(
         return Ok(response);
     }
     let blob = call.app.registry.open_blob(name, digest).await?;
+    respond(call, name, digest, blob)
+}
+
+/// The answer to `GET` with a blob that is open.
+pub(super) fn respond(
+    call: &Call,
+    name: &RepositoryName,
+    digest: &Digest,
+    blob: Blob,
+) -> Result<Response, ApiError> {
     let digest = digest.to_string();
     let size_bytes = blob.object.size_bytes();
     if conditional::none_match_fails(call.headers(), &digest) {
@@ -92,7 +113,7 @@ pub(super) async fn get(
 
 /// The answer that sends the client to where the bytes are, if it is to be sent there. The URL is
 /// good for some minutes, so that the answer must not be kept as one with the bytes may.
-async fn redirected(
+pub(super) async fn redirected(
     call: &Call,
     name: &RepositoryName,
     digest: &Digest,

@@ -32,6 +32,16 @@ pub(super) async fn get(
     // HEAD as well: whoever looks whether his image is still the latest one uses it.
     call.app.registry.note_pull(name, reference);
     let stored = negotiate(call, name, reference, stored).await?;
+    Ok(respond(call, name, reference, stored))
+}
+
+/// Serves a manifest that was chosen.
+pub(super) fn respond(
+    call: &Call,
+    name: &RepositoryName,
+    reference: &Reference,
+    stored: StoredManifest,
+) -> Response {
     let digest = stored.digest.to_string();
     let not_modified = conditional::none_match_fails(call.headers(), &digest);
     if !not_modified {
@@ -50,7 +60,7 @@ pub(super) async fn get(
     }
     map.insert(headers::CONTENT_DIGEST, headers::value(&digest));
     map.insert(header::ETAG, headers::value(&format!("\"{digest}\"")));
-    Ok(response)
+    response
 }
 
 /// The tag, where there is one.
@@ -71,6 +81,18 @@ async fn negotiate(
     reference: &Reference,
     stored: StoredManifest,
 ) -> Result<StoredManifest, ApiError> {
+    let get =
+        async |child| Ok(call.app.registry.get_manifest(name, &Reference::Digest(child)).await?);
+    negotiate_by(call, reference, stored, get).await
+}
+
+/// [`negotiate`], with the children of a list from wherever they are.
+pub(super) async fn negotiate_by(
+    call: &Call,
+    reference: &Reference,
+    stored: StoredManifest,
+    get: impl AsyncFnOnce(Digest) -> Result<StoredManifest, ApiError>,
+) -> Result<StoredManifest, ApiError> {
     if !accept::excludes(call.headers(), stored.media_type) {
         return Ok(stored);
     }
@@ -84,7 +106,7 @@ async fn negotiate(
                 return Err(ApiError::new(StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown)
                     .detail("the manifest list has no image for linux/amd64"));
             };
-            let child = call.app.registry.get_manifest(name, &Reference::Digest(child)).await?;
+            let child = get(child).await?;
             let unreadable = child.media_type == MediaType::DockerManifest
                 && accept::excludes(call.headers(), child.media_type);
             if unreadable {

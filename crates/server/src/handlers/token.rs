@@ -10,8 +10,8 @@ use oci::ErrorCode;
 use crate::body::{self, RequestBody};
 use crate::error::{self, ApiError};
 use crate::exchange::Call;
-use crate::headers;
 use crate::response::{Response, ResponseBody};
+use crate::{foreign, headers};
 
 /// Issues a token.
 pub(super) async fn issue(call: &Call, body: RequestBody) -> Result<Response, ApiError> {
@@ -24,7 +24,7 @@ pub(super) async fn issue(call: &Call, body: RequestBody) -> Result<Response, Ap
     let request = TokenRequest {
         query: call.parts.uri.query().unwrap_or_default(),
         form: form.as_deref(),
-        authorization: call.headers().get(header::AUTHORIZATION),
+        authorization: foreign::token_authorization(call),
         address: call.client_ip(),
     };
     match issuer.token(request).await {

@@ -5,6 +5,9 @@
     reason = "a failed step of a test is a failed test"
 )]
 
+#[path = "../../../proxy/tests/support/fake.rs"]
+mod fake;
+
 mod authentication;
 mod base;
 mod blobs;
@@ -21,6 +24,7 @@ mod locations;
 mod logs;
 mod maintenance;
 mod manifests;
+mod mirror;
 mod pulls;
 mod redirects;
 mod referrers;
