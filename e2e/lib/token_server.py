@@ -2,6 +2,7 @@
 """A token server for the end-to-end suite, as Distribution's token specification has it.
 
 token_server.py serve DIRECTORY      serves on a free loopback port, which is written to DIRECTORY/port
+token_server.py serve DIRECTORY CERTIFICATE KEY   with TLS, at all addresses
 token_server.py mint DIRECTORY HEADER CLAIMS    prints a token; both are JSON, laid over good ones
 token_server.py jwks DIRECTORY       prints the key set
 
@@ -19,6 +20,7 @@ import hashlib
 import http.server
 import json
 import os
+import ssl
 import subprocess
 import sys
 import time
@@ -199,9 +201,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         return self.grant(form.get("username", [""])[0], form.get("password", [""])[0], form)
 
 
-def serve(directory):
+def serve(directory, certificate_and_key=()):
     Handler.directory = directory
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = http.server.ThreadingHTTPServer(("0.0.0.0" if certificate_and_key else "127.0.0.1", 0), Handler)
+    if certificate_and_key:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*certificate_and_key)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
     draft = os.path.join(directory, "port.new")
     with open(draft, "w", encoding="utf-8") as file:
         file.write(str(server.server_address[1]))
@@ -213,6 +219,8 @@ def main():
     match sys.argv[1:]:
         case ["serve", directory]:
             serve(directory)
+        case ["serve", directory, *certificate_and_key] if len(certificate_and_key) == 2:
+            serve(directory, certificate_and_key)
         case ["mint", directory, header, claims]:
             access = [{"type": "repository", "name": "alice/app", "actions": ["pull", "push"]}]
             print(token(directory, "alice", access, json.loads(header), json.loads(claims)))
