@@ -6,7 +6,7 @@ use crate::{
     config::Tree,
     diagnostic::{Diagnostic, Location, Severity},
     scalar,
-    tree::{Node, Value},
+    tree::Node,
 };
 
 /// A feature that is configured but can't be had.
@@ -38,8 +38,6 @@ impl From<Unsupported> for Diagnostic {
 enum When {
     /// The section was written at all.
     Written,
-    /// It was written and isn't empty.
-    Set,
     /// It is true.
     True,
     /// It is this word.
@@ -66,8 +64,6 @@ const REFUSED: &[(&str, &str, When, &str)] = &[
     ("storage.s3aws.v4auth", "storage.s3aws.v4auth", When::Is("false"), SIGNATURE),
     ("storage.swift", "storage.swift", When::Written, REMOVED),
     ("storage.oss", "storage.oss", When::Written, REMOVED),
-    ("proxy", "proxy.remoteurl", When::Set, "the pull-through cache is not built yet; leave `proxy` out"),
-    ("proxy", "proxy.upstreams", When::Set, "the pull-through cache is not built yet; leave `proxy` out"),
     ("log.hooks", "log.hooks", When::EnabledEntry, "mail hooks are not built yet; leave the hook out or set `disabled: true`"),
     ("compatibility.schema1.enabled", "compatibility.schema1.enabled", When::True, "manifests of schema 1 were removed in Distribution 3 and will not be built; push the images again as schema 2 or OCI"),
 ];
@@ -124,12 +120,6 @@ fn applies(node: &Node, when: When) -> Option<&Node> {
     let text = node.as_text().unwrap_or_default();
     match when {
         When::Written => Some(node),
-        When::Set => match &node.value {
-            Value::Scalar(scalar) => !scalar.text.is_empty(),
-            Value::Sequence(items) => !items.is_empty(),
-            Value::Mapping(entries) => !entries.is_empty(),
-        }
-        .then_some(node),
         When::True => (scalar::boolean(text) == Some(true)).then_some(node),
         When::Is(word) => (text == word).then_some(node),
         When::EnabledEntry => enabled_entries(node).next(),

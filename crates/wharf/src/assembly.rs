@@ -6,14 +6,15 @@ use anyhow::Context as _;
 use config::Config;
 use notify::Notifier;
 use objects::Objects;
+use proxy::Mirror;
 use redis_cache::RedisCache;
 use registry::{Registry, Scrub};
 use server::{AccessLog, App, Metrics, StoreHealth};
 
 use crate::storage_driver::Opened;
 use crate::{
-    authentication, descriptors, encryption, notifications, options, scrubbing, shared_cache,
-    storage_driver,
+    authentication, descriptors, encryption, mirroring, notifications, options, scrubbing,
+    shared_cache, storage_driver,
 };
 
 /// What runs and what others need to know of.
@@ -24,6 +25,8 @@ pub(crate) struct Parts {
     pub(crate) tls: Option<Arc<tls::Server>>,
     /// Who tells webhooks.
     pub(crate) notifier: Option<Arc<Notifier>>,
+    /// Who asks other registries.
+    pub(crate) mirror: Option<Arc<Mirror>>,
     /// Who reads the storage through.
     pub(crate) scrub: Option<Arc<Scrub>>,
 }
@@ -38,7 +41,7 @@ pub(crate) async fn assemble(config: &Config, is_traced: bool) -> anyhow::Result
     let notifier = notifications::open(config)?;
     let cache = shared_cache::open(config)?;
     // Its operations are not among those that are timed: they wait on purpose.
-    let scrub = scrubbing::open(config, &driver);
+    let scrub = scrubbing::open(config, &driver)?;
     let watched = Watched {
         notifier: notifier.as_deref(),
         tls: tls.as_ref(),
@@ -46,13 +49,18 @@ pub(crate) async fn assemble(config: &Config, is_traced: bool) -> anyhow::Result
         cache: cache.as_deref(),
         scrub: scrub.clone(),
     };
-    let metrics = metrics(config, watched);
+    let mut metrics = metrics(config, watched);
     let driver = storage_driver::observed(driver, metrics.as_ref(), is_traced);
     let mut registry = Registry::new(driver, options::registry(config));
     if let Some(cache) = cache {
         registry = registry.with_descriptor_cache(cache);
     }
     let registry = Arc::new(registry);
+    mirroring::announce(config);
+    let mirror = mirroring::open(config, &registry)?;
+    if let (Some(metrics), Some(mirror)) = (&mut metrics, &mirror) {
+        metrics.watch_mirror(mirror);
+    }
     let mut options = options::server(config)?;
     options.connections_max =
         descriptors::connections(options.connections_max, descriptors::raise());
@@ -66,10 +74,13 @@ pub(crate) async fn assemble(config: &Config, is_traced: bool) -> anyhow::Result
     if let Some(authenticator) = authentication::open(config)? {
         app = app.with_authenticator(authenticator);
     }
+    if let Some(mirror) = &mirror {
+        app = app.with_mirror(Arc::clone(mirror));
+    }
     if let Some(notifier) = &notifier {
         app = app.with_notifier(Arc::clone(notifier));
     }
-    Ok(Parts { app: Arc::new(app), tls, notifier, scrub })
+    Ok(Parts { app: Arc::new(app), tls, notifier, scrub, mirror })
 }
 
 /// Who has something to measure.

@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use auth::Authenticator;
 use config::{Config, Health, Secret};
 use http::{HeaderMap, HeaderName, HeaderValue};
+use registry::collection::Selection;
 use serde_json::json;
 use server::{App, Check, DebugOptions, HttpCheck, Listener, Schedule, serve_debug};
 use tokio::task::JoinHandle;
@@ -15,7 +16,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::assembly::Parts;
-use crate::{aside, collecting, listening, presence, purging, retention, scrubbing, shutdown};
+use crate::{
+    aside, collecting, evicting, listening, presence, purging, retention, scrubbing, shutdown,
+};
 
 /// A task that runs until it is dropped.
 type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -62,6 +65,7 @@ pub(crate) async fn start(
         })
         .collect();
     running.extend(collector(config, parts, stop)?);
+    running.extend(evictor(config, parts, stop)?);
     if !config.storage.read_only && !matches!(config.storage.driver, config::Driver::InMemory) {
         let driver = Arc::clone(parts.app.registry().driver());
         let stopped = stop.clone().cancelled_owned();
@@ -75,9 +79,7 @@ pub(crate) async fn start(
     Ok(running)
 }
 
-/// Starts whoever collects the garbage, if that is wanted. On a disk it works aside; where each step
-/// is a request to another machine, it hardly needs a processor, and shares the connections with
-/// everybody else.
+/// Starts whoever collects the garbage, if that is wanted.
 fn collector(
     config: &Config,
     parts: &Parts,
@@ -88,17 +90,53 @@ fn collector(
     }
     let (registry, config) = (Arc::clone(parts.app.registry()), config.clone());
     let rules = retention::rules(&config)?;
-    let is_remote = registry.driver().is_remote();
-    let run = move || collecting::run(Arc::clone(&registry), config.clone(), rules.clone());
+    let mirror = parts.mirror.clone();
+    let cached = mirror.map(|mirror| -> Selection { Arc::new(move |name| mirror.covers(name)) });
+    let run = move || {
+        collecting::run(Arc::clone(&registry), config.clone(), rules.clone(), cached.clone())
+    };
+    beside_requests("collector", parts, stop, run).map(Some)
+}
+
+/// Starts whoever evicts what is cached, if anything of it ever goes.
+fn evictor(
+    config: &Config,
+    parts: &Parts,
+    stop: &CancellationToken,
+) -> anyhow::Result<Option<JoinHandle<()>>> {
+    let Some(mirror) = &parts.mirror else { return Ok(None) };
+    if !evicting::is_wanted(config) || config.storage.read_only {
+        return Ok(None);
+    }
+    let registry = Arc::clone(parts.app.registry());
+    let eviction = evicting::eviction(config, &registry, mirror, false)?;
+    let eviction = Arc::new(eviction.with_observer(Arc::new(evicting::log)));
+    let run = move || evicting::run(Arc::clone(&registry), Arc::clone(&eviction));
+    beside_requests("evictor", parts, stop, run).map(Some)
+}
+
+/// Runs what walks the storage, while that may be written to. On a disk it works aside; where each
+/// step is a request to another machine, it hardly needs a processor, and shares the connections
+/// with everybody else.
+fn beside_requests<T>(
+    name: &str,
+    parts: &Parts,
+    stop: &CancellationToken,
+    run: impl Fn() -> T + Send + 'static,
+) -> anyhow::Result<JoinHandle<()>>
+where
+    T: Future<Output = ()> + Send + 'static,
+{
+    let is_remote = parts.app.registry().driver().is_remote();
     let work = while_writable(Arc::clone(&parts.app), run);
     let stop = stop.clone();
     let work = async move {
         stop.run_until_cancelled(work).await;
     };
-    Ok(Some(match is_remote {
+    Ok(match is_remote {
         true => tokio::spawn(work),
-        false => aside::spawn("collector", work).context("the garbage collector can't start")?,
-    }))
+        false => aside::spawn(name, work).with_context(|| format!("the {name} can't start"))?,
+    })
 }
 
 /// How often it is looked whether the storage was switched to read-only, and how much of it is free:

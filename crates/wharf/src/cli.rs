@@ -14,7 +14,7 @@ pub(crate) use backup::{
     BackupCommand, CreateArguments, PruneArguments, RestoreArguments, VerifyArguments,
 };
 pub(crate) use image::{ExportArguments, ExportFormat, ImportArguments};
-pub(crate) use mirror::{Client, MirrorArguments, MirrorCommand};
+pub(crate) use mirror::{Client, EvictArguments, MirrorArguments, MirrorCommand};
 
 /// A container and OCI registry, in place of CNCF Distribution's `registry`.
 #[derive(Debug, Parser)]
@@ -93,7 +93,7 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: ReadonlyCommand,
     },
-    /// Set clients up for the mirror of other registries.
+    /// The mirror of other registries: set clients up for it, and take out of it what is too much.
     Mirror {
         #[command(subcommand)]
         command: MirrorCommand,
@@ -397,6 +397,7 @@ mod tests {
             ("wharf mirror config config.yml --client podman --address https://nas.lan:5000", true),
             ("wharf mirror config --client crane", false),
             ("wharf mirror config --address nas.lan:5000", false),
+            ("wharf mirror evict --dry-run --json config.yml", true),
             ("wharf mirror", false),
             ("wharf check", true),
             ("wharf check --repair --quick --repository a/** --rate 10MiB --json config.yml", true),

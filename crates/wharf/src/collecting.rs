@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use config::{Config, When};
-use registry::collection::{Event, Garbage, Report};
+use registry::collection::{Event, Garbage, Report, Selection};
 use registry::{Collection, CollectionError, CollectionOptions, Registry, RetentionRules};
 use tracing::{debug, error, info, warn};
 
@@ -19,9 +19,14 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(600);
 const RETRY_AFTER: Duration = Duration::from_secs(300);
 
 /// Collects for ever; dropping the future ends it, and does no harm.
-pub(crate) async fn run(registry: Arc<Registry>, config: Config, rules: Option<RetentionRules>) {
+pub(crate) async fn run(
+    registry: Arc<Registry>,
+    config: Config,
+    rules: Option<RetentionRules>,
+    cached: Option<Selection>,
+) {
     let when = &config.storage.gc.when;
-    let collection = collection(&registry, &config, rules);
+    let collection = collection(&registry, &config, rules, cached);
     loop {
         wait(&registry, when).await;
         match collection.run().await {
@@ -77,6 +82,7 @@ fn collection(
     registry: &Arc<Registry>,
     config: &Config,
     retention: Option<RetentionRules>,
+    cached: Option<Selection>,
 ) -> Collection {
     let only_told = retention.as_ref().is_some_and(|rules| rules.dry_run);
     let gc = &config.storage.gc;
@@ -90,7 +96,7 @@ fn collection(
         dry_run: gc.dry_run,
         uploads_older_than: purging.enabled.then_some(purging.age),
         retention: retention.map(Arc::new),
-        cached: None,
+        cached,
     };
     let dry_run = gc.dry_run;
     Collection::new(Arc::clone(registry), options)

@@ -4,6 +4,7 @@ pub(crate) mod backup;
 pub(crate) mod cert;
 pub(crate) mod check;
 pub(crate) mod config;
+pub(crate) mod evict;
 pub(crate) mod garbage_collect;
 pub(crate) mod healthcheck;
 pub(crate) mod htpasswd;

@@ -10,8 +10,10 @@ mod commands;
 mod descriptors;
 mod encryption;
 mod entrypoint;
+mod evicting;
 mod listening;
 mod logging;
+mod mirroring;
 mod notifications;
 mod options;
 mod presence;
@@ -77,9 +79,10 @@ fn main() -> ExitCode {
                 commands::readonly::status(config.file.as_deref())
             }
         },
-        Command::Mirror { command: MirrorCommand::Config(arguments) } => {
-            commands::mirror::config(&arguments)
-        }
+        Command::Mirror { command } => match command {
+            MirrorCommand::Config(arguments) => commands::mirror::config(&arguments),
+            MirrorCommand::Evict(arguments) => commands::evict::run(&arguments),
+        },
         Command::Healthcheck { url } => commands::healthcheck::run(url.as_deref()),
         Command::GarbageCollect(arguments) => commands::garbage_collect::run(&arguments),
     }

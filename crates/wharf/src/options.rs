@@ -32,7 +32,8 @@ pub(crate) fn registry(config: &Config) -> registry::Options {
         },
         redirects: redirects(config),
         grace: config.storage.gc.grace,
-        record_pulls: crate::retention::asks_for_pulls(&config.retention),
+        record_pulls: crate::retention::asks_for_pulls(&config.retention)
+            || crate::evicting::is_wanted(config),
         renew_tags: crate::retention::asks_for_pushes(&config.retention),
     }
 }

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use config::Config;
-use registry::{Scrub, ScrubOptions, ScrubStatus};
+use registry::{Registry, Scrub, ScrubOptions, ScrubStatus};
 use server::Health;
 use storage::Driver;
 use tracing::info;
+
+use crate::mirroring;
 
 /// How long to wait before the first look at most. A random part of it keeps replicas that are started
 /// together from beginning together.
@@ -18,14 +20,22 @@ const FIRST_LOOK_DELAY_MAX: Duration = Duration::from_secs(30);
 const WARNING: &str = "scrub";
 
 /// A scrub of a storage, if one is wanted.
-pub(crate) fn open(config: &Config, driver: &Arc<dyn Driver>) -> Option<Arc<Scrub>> {
+///
+/// # Errors
+/// When an upstream of the mirror can't be used.
+pub(crate) fn open(
+    config: &Config,
+    driver: &Arc<dyn Driver>,
+) -> anyhow::Result<Option<Arc<Scrub>>> {
+    let registry = Registry::new(Arc::clone(driver), registry::Options::default());
     let settings = &config.storage.scrub;
     let options = ScrubOptions {
         interval: settings.interval,
         rate: NonZeroU64::new(settings.rate),
         keeps_note: !config.storage.read_only,
+        cached: mirroring::selection(config, &Arc::new(registry))?,
     };
-    settings.enabled.then(|| Scrub::new(Arc::clone(driver), options))
+    Ok(settings.enabled.then(|| Scrub::new(Arc::clone(driver), options)))
 }
 
 /// Scrubs for ever; dropping the future ends it, and the next start goes on.

@@ -57,7 +57,7 @@ pub(crate) static SECTION: Section = Section::new(&[
         "staleiferror",
         "How long after its last check a cached tag is served while the upstream fails; 0 is never. Not in Distribution.",
     )
-    .default("24h"),
+    .default("8760h"),
     schema::duration(
         "tagttl",
         "How long a cached tag is served without asking the upstream again. Not in Distribution.",

@@ -48,7 +48,7 @@ fn distribution_s_upstream_is_one_for_every_name() {
         ttl: None,
         tag_ttl: Duration::ZERO,
         negative_ttl: Duration::from_secs(10),
-        stale_if_error: Duration::from_secs(24 * 3600),
+        stale_if_error: Duration::from_secs(8760 * 3600),
         offline: false,
     };
     assert_eq!(upstream.caching, caching);

@@ -13,8 +13,6 @@ fn unbuilt_features_are_refused_by_name() {
         ("middleware: {storage: [{name: cloudfront}]}", &["middleware.storage"][..]),
         ("middleware: {registry: [{name: x, disabled: false}]}", &["middleware.registry"]),
         ("middleware: {repository: [{disabled: true}, {name: x}]}", &["middleware.repository"]),
-        ("proxy: {remoteurl: 'https://h'}", &["proxy.remoteurl"]),
-        ("proxy: {upstreams: [{url: 'https://h'}]}", &["proxy.upstreams"]),
         ("log: {hooks: [{type: mail}]}", &["log.hooks"]),
     ] {
         assert_eq!(refused(&with(lines)), keys, "{lines}");
@@ -57,7 +55,7 @@ log: {level: debug, hooks: [{disabled: true}]}
 notifications: {endpoints: [{disabled: true}, {url: 'http://h'}], events: {includereferences: true}}
 middleware: {storage: [{name: x, disabled: true}]}
 redis: {addrs: ['h:1', 'h:2'], password: x, mastername: m, tls: {rootcas: [ca]}}
-proxy: {remoteurl: ''}
+proxy: {remoteurl: 'https://h', upstreams: [{prefix: a, url: 'https://a'}]}
 catalog: {maxentries: 5}
 tags: {maxtags: 5}
 validation: {manifests: {urls: {allow: [x]}}}
@@ -68,31 +66,31 @@ policy: {repository: {classes: [image]}}",
 
 #[test]
 fn the_refusal_says_where_and_what_to_do() {
-    let text = with("proxy:\n  remoteurl: https://h");
+    let text = with("log:\n  hooks:\n    - {type: mail}");
     let config = load_with(&text, &[]).unwrap().config;
     let lines: Vec<String> = config.unsupported().iter().map(ToString::to_string).collect();
     assert_eq!(
         lines,
         [
-            "config.yml:5:14: proxy.remoteurl: the pull-through cache is not built yet; leave `proxy` out"
+            "config.yml:6:7: log.hooks: mail hooks are not built yet; leave the hook out or set `disabled: true`"
         ]
     );
-    let variables = [("REGISTRY_PROXY_REMOTEURL", "https://h")];
+    let variables = [("REGISTRY_LOG_HOOKS_0_TYPE", "mail")];
     let config = load_with(&with(""), &variables).unwrap().config;
-    let expected = Location::Variable("REGISTRY_PROXY_REMOTEURL".to_owned());
+    let expected = Location::Variable("REGISTRY_LOG_HOOKS_0_TYPE".to_owned());
     assert_eq!(config.unsupported()[0].location, expected);
 }
 
 #[test]
 fn check_reports_everything_the_gravest_first() {
-    let text = with("xyz: 1\nproxy: {remoteurl: 'https://h'}\ntags: {maxtags: -1}");
+    let text = with("xyz: 1\nlog: {hooks: [{type: mail}]}\ntags: {maxtags: -1}");
     let found = check(&Source::new("config.yml", text), &Environment::default());
     let lines: Vec<(Severity, &str)> =
         found.iter().map(|found| (found.severity, found.key.as_str())).collect();
     assert_eq!(
         lines,
         [
-            (Severity::Error, "proxy.remoteurl"),
+            (Severity::Error, "log.hooks"),
             (Severity::Error, "tags.maxtags"),
             (Severity::Warning, "xyz"),
         ]

@@ -13,6 +13,22 @@ pub(crate) enum MirrorCommand {
     /// Each piece says which file it belongs in; what a client can't be told is on standard error.
     /// Exits with 1 if there is nothing to print. See docs/mirror.md.
     Config(MirrorArguments),
+    /// Evict now what is cached for too long, or more than there is room for.
+    ///
+    /// Servers do it by themselves every few minutes. See docs/mirror.md.
+    Evict(EvictArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EvictArguments {
+    /// The configuration file; found as for `serve` when left out.
+    pub(crate) config: Option<PathBuf>,
+    /// Only say what would go.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Print a report as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -7,11 +7,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use config::Config;
-use registry::{Check, CheckOptions};
+use registry::{Check, CheckOptions, Registry};
 use storage::Driver;
 
 use super::{block_on, configuration, say, say_error, with_causes};
 use crate::cli::CheckArguments;
+use crate::mirroring;
 use crate::storage_driver::{self, For};
 
 /// It was not even begun.
@@ -24,7 +25,7 @@ pub(crate) fn run(arguments: &CheckArguments) -> ExitCode {
     };
     let checked = block_on(async {
         let driver = open(arguments, &config).await?;
-        check_storage(arguments, driver).await
+        check_storage(arguments, &config, driver).await
     });
     match checked.flatten() {
         Ok(code) => code,
@@ -48,14 +49,17 @@ async fn open(arguments: &CheckArguments, config: &Config) -> anyhow::Result<Arc
 
 async fn check_storage(
     arguments: &CheckArguments,
+    config: &Config,
     driver: Arc<dyn Driver>,
 ) -> anyhow::Result<ExitCode> {
+    let registry = Arc::new(Registry::new(Arc::clone(&driver), registry::Options::default()));
     let options = CheckOptions {
         repair: arguments.repair,
         quick: arguments.quick,
         repositories: arguments.repository.clone(),
         concurrency: usize::from(arguments.concurrency),
         rate: arguments.rate,
+        cached: mirroring::selection(config, &registry)?,
     };
     let check = Check::new(driver, options);
     let looked_at = Arc::clone(&check);

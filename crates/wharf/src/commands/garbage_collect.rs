@@ -13,7 +13,7 @@ use registry::{Collection, CollectionOptions, Registry};
 use super::{block_on, configuration, on_storage, say, say_error, with_causes};
 use crate::cli::CollectArguments;
 use crate::storage_driver::For;
-use crate::{presence, retention, shutdown};
+use crate::{mirroring, presence, retention, shutdown};
 
 /// Collects once on the storage of a configuration.
 pub(crate) fn run(arguments: &CollectArguments) -> ExitCode {
@@ -97,7 +97,7 @@ async fn collect_on(
         dry_run: arguments.dry_run,
         uploads_older_than: purging.enabled.then_some(purging.age),
         retention: retention::rules(config)?.map(Arc::new),
-        cached: None,
+        cached: mirroring::selection(config, &registry)?,
     };
     let only_told = collect_options.retention.as_ref().is_some_and(|rules| rules.dry_run);
     let collection =

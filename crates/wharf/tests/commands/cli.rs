@@ -138,7 +138,7 @@ fn configurations_are_checked_and_printed() {
     for (config, expected) in [
         ("version: 0.1\nstorage:\n  filesystem: {}\nhttp:\n  adr: :5000\n", "config.yml:5:3"),
         ("version: 0.1\nstorage: inmemory\nhttp:\n  draintimeout: soon\n", "config.yml:4:17"),
-        ("version: 0.1\nstorage: inmemory\nproxy:\n  remoteurl: https://a.example\n", "not built"),
+        ("version: 0.1\nstorage: inmemory\nlog:\n  hooks: [{type: mail}]\n", "not built"),
         ("version: 0.1\nstorage: inmemory\n  x: [\n", "config.yml:3"),
         ("version: 0.3\nstorage: inmemory\n", "0.3"),
     ] {

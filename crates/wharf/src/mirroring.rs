@@ -1,0 +1,130 @@
+//! The mirror of other registries, as the configuration wants it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use config::Config;
+use proxy::{
+    Covering, Credentials, Mirror, NameRules, Policy, Secret, TlsOptions, Upstream, UpstreamOptions,
+};
+use registry::collection::Selection;
+use registry::{Registry, RepositoryPattern};
+use tracing::info;
+
+/// How long until the head of an upstream's answer must have come.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a body from an upstream may stand still.
+const BODY_IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The mirror; none when no upstream is configured.
+///
+/// # Errors
+/// When an upstream can't be used, with its name and the reason.
+pub(crate) fn open(
+    config: &Config,
+    registry: &Arc<Registry>,
+) -> anyhow::Result<Option<Arc<Mirror>>> {
+    let proxy = &config.proxy;
+    if proxy.upstreams.is_empty() {
+        return Ok(None);
+    }
+    let upstreams = proxy
+        .upstreams
+        .iter()
+        .map(|upstream| covering(upstream).with_context(|| format!("proxy: {}", upstream.name)))
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    let local = patterns(&proxy.local).context("proxy.local")?;
+    let unattended = proxy.cache_write_timeout;
+    let mirror =
+        Mirror::new(Arc::clone(registry), upstreams, local, unattended).context("proxy")?;
+    Ok(Some(Arc::new(mirror)))
+}
+
+/// The repositories that are mirrored; none when there is no mirror.
+///
+/// # Errors
+/// As [`open`].
+pub(crate) fn selection(
+    config: &Config,
+    registry: &Arc<Registry>,
+) -> anyhow::Result<Option<Selection>> {
+    let mirror = open(config, registry)?;
+    Ok(mirror.map(|mirror| -> Selection { Arc::new(move |name| mirror.covers(name)) }))
+}
+
+/// Says in the log what is mirrored.
+pub(crate) fn announce(config: &Config) {
+    for config::Upstream { name, prefix, ns, .. } in &config.proxy.upstreams {
+        info!(upstream = name, prefix, ns = ns.join(","), "upstream is mirrored");
+    }
+}
+
+fn covering(upstream: &config::Upstream) -> anyhow::Result<Covering> {
+    let config::Caching { ttl, tag_ttl, negative_ttl, stale_if_error, offline } = upstream.caching;
+    Ok(Covering {
+        upstream: Arc::new(Upstream::new(options(upstream)?)?),
+        prefix: upstream.prefix.clone(),
+        namespaces: upstream.ns.clone(),
+        policy: Policy {
+            tag_ttl,
+            negative_ttl,
+            stale_if_error: Some(stale_if_error),
+            ttl,
+            offline,
+            forward_auth: upstream.forward_auth,
+        },
+    })
+}
+
+fn options(upstream: &config::Upstream) -> anyhow::Result<UpstreamOptions> {
+    let endpoints = upstream.urls.iter().map(|url| url.parse().context("not a URL"));
+    let config::UpstreamTls { root_cas, certificate, key, insecure } = &upstream.tls;
+    let rewrite = upstream.rewrite.iter().map(|rule| (rule.from.clone(), rule.to.clone()));
+    Ok(UpstreamOptions {
+        name: upstream.name.clone(),
+        endpoints: endpoints.collect::<anyhow::Result<_>>()?,
+        credentials: credentials(upstream),
+        tls: TlsOptions {
+            root_cas: root_cas.clone(),
+            identity: certificate.clone().zip(key.clone()),
+            insecure: *insecure,
+        },
+        names: NameRules {
+            library: upstream.library,
+            rewrite: rewrite.collect(),
+            allow: patterns(&upstream.allow)?,
+            deny: patterns(&upstream.deny)?,
+        },
+        answer_timeout: ANSWER_TIMEOUT,
+        body_idle_timeout: BODY_IDLE_TIMEOUT,
+    })
+}
+
+fn credentials(upstream: &config::Upstream) -> Credentials {
+    let secret = |secret: &config::Secret| Secret::new(secret.reveal());
+    match &upstream.credentials {
+        config::Credentials::Anonymous => Credentials::Anonymous,
+        config::Credentials::Login { username, password } => {
+            Credentials::Basic { username: username.clone(), password: secret(password) }
+        }
+        config::Credentials::Helper(helper) => Credentials::Helper {
+            command: helper.command.clone().into(),
+            url: upstream.urls.first().cloned().unwrap_or_default(),
+            lifetime: helper.lifetime,
+        },
+        config::Credentials::Ecr { region } => Credentials::Ecr { region: region.clone() },
+        config::Credentials::Gar { key_file } => Credentials::Gar { key_file: key_file.clone() },
+        config::Credentials::Acr { tenant, client_id, client_secret } => Credentials::Acr {
+            tenant: tenant.clone(),
+            client_id: client_id.clone(),
+            client_secret: secret(client_secret),
+        },
+    }
+}
+
+/// They were checked with the configuration.
+pub(crate) fn patterns(texts: &[String]) -> anyhow::Result<Vec<RepositoryPattern>> {
+    texts.iter().map(|text| Ok(RepositoryPattern::parse(text)?)).collect()
+}
