@@ -23,7 +23,6 @@ mod options;
 mod outbox;
 mod post;
 mod record;
-mod secret;
 mod writer;
 
 pub use descriptor::{Descriptor, Platform, references};
@@ -32,4 +31,4 @@ pub use error::{NotifyError, OutboxError};
 pub use event::{Action, Actor, Event, RequestRecord, Source, Target};
 pub use notifier::Notifier;
 pub use options::{EndpointOptions, Options, OutboxBounds};
-pub use secret::Secret;
+pub use outbound::Secret;

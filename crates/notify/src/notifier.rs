@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
+use outbound::MASK;
 use prometheus_client::registry::Registry;
 use serde_json::{Map, Value, json};
 use tokio::sync::{Semaphore, mpsc, oneshot};
@@ -24,7 +25,6 @@ use crate::options::{EndpointOptions, Options};
 use crate::outbox::Outbox;
 use crate::post::{Poster, shown_url};
 use crate::record::Record;
-use crate::secret::MASK;
 use crate::writer::{Waiting, Writer};
 
 /// Takes events and has them delivered.

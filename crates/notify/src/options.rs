@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use outbound::Secret;
+
 use crate::event::{Action, Source};
 use crate::limits;
-use crate::secret::Secret;
 
 /// Settings of a [`crate::Notifier`].
 #[derive(Debug, Clone, Default)]

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
+use outbound::{MASK, Secret};
 use percent_encoding::percent_decode_str;
 use reqwest::{Client, ClientBuilder, Response, Url, redirect};
 use sha2::Sha256;
@@ -16,7 +17,6 @@ use crate::envelope::MEDIA_TYPE;
 use crate::error::NotifyError;
 use crate::limits;
 use crate::options::EndpointOptions;
-use crate::secret::{MASK, Secret};
 
 /// The header with the signature.
 const SIGNATURE: HeaderName = HeaderName::from_static("x-wharf-signature-256");

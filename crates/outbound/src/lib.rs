@@ -1,9 +1,13 @@
 //! The HTTP client for what wharf itself asks of others: webhooks, key sets, health checks,
-//! collectors of traces.
+//! collectors of traces, other registries; and what it must keep to itself of them.
+
+mod secret;
 
 use std::net::IpAddr;
 
 use reqwest::{Client, ClientBuilder, Url};
+
+pub use secret::{MASK, Secret};
 
 /// A client for requests to this URL, and to where it leads. Each user has one of its own, so that
 /// none waits for another's connections; `set` says what is particular to it, and may be called

@@ -9,14 +9,13 @@ mod fetch;
 mod flights;
 pub mod limits;
 mod mirror;
-mod secret;
 pub mod upstream;
 
 pub use coverage::{Covering, Namespace, Policy, SetupError};
 pub use error::{MirrorError, Wanted};
 pub use fetch::FetchCounts;
 pub use mirror::{Head, KindCounts, Mirror, MirrorCounts, Mirrored, Served};
-pub use secret::Secret;
+pub use outbound::Secret;
 pub use upstream::{
     Asking, BlobBody, Credentials, Fetched, NameRules, RateLimit, RequestCounts, Resolved,
     TlsOptions, Upstream, UpstreamError, UpstreamHealth, UpstreamOptions, UpstreamSetupError,

@@ -2,9 +2,12 @@
 
 use std::fmt;
 
-/// A credential. `Debug` shows `***`; there is no `Display`.
+/// A credential, or a text that may hold one. `Debug` shows `***`; there is no `Display`.
 #[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub struct Secret(String);
+
+/// What is shown instead of a secret.
+pub const MASK: &str = "***";
 
 impl Secret {
     /// Wraps a text.
@@ -12,14 +15,15 @@ impl Secret {
         Self(text.into())
     }
 
-    /// The text itself.
-    pub(crate) fn reveal(&self) -> &str {
+    /// The text itself, for whom it is sent to.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
         &self.0
     }
 }
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
+        f.write_str(MASK)
     }
 }
