@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use oci::{NameError, RepositoryName};
 use registry::RepositoryPattern;
+use registry::eviction::Lifetime;
 
 use crate::upstream::Upstream;
 
 /// An upstream, what it covers, and how it is asked.
 #[derive(Debug, Clone)]
-pub struct Covering {
-    /// Who is asked.
-    pub upstream: Arc<Upstream>,
+pub struct Covering<U = Arc<Upstream>> {
+    /// Who is asked; nobody (`()`) where only names matter.
+    pub upstream: U,
     /// Repository `<prefix>/<name>` here is `<name>` there. Empty for every name that no other
     /// upstream covers.
     pub prefix: String,
@@ -67,16 +68,20 @@ pub enum Namespace {
 
 /// All upstreams, and what they don't cover.
 #[derive(Debug)]
-pub(crate) struct Coverage {
+pub struct Coverage<U = Arc<Upstream>> {
     /// The longest prefix first.
-    upstreams: Vec<Covering>,
+    upstreams: Vec<Covering<U>>,
     /// Repositories that are hosted here whatever the upstreams cover.
     local: Vec<RepositoryPattern>,
 }
 
-impl Coverage {
-    pub(crate) fn new(
-        mut upstreams: Vec<Covering>,
+impl<U> Coverage<U> {
+    /// What these upstreams cover. Repositories that `local` matches are hosted here.
+    ///
+    /// # Errors
+    /// [`SetupError`].
+    pub fn new(
+        mut upstreams: Vec<Covering<U>>,
         local: Vec<RepositoryPattern>,
     ) -> Result<Self, SetupError> {
         upstreams.sort_by(|a, b| {
@@ -94,22 +99,38 @@ impl Coverage {
         Ok(Self { upstreams, local })
     }
 
+    /// Whether a repository is mirrored, and not hosted here.
+    #[must_use]
+    pub fn covers(&self, name: &RepositoryName) -> bool {
+        self.of(name).is_some()
+    }
+
+    /// How long what a repository has may go unused.
+    #[must_use]
+    pub fn lifetime(&self, name: &RepositoryName) -> Lifetime {
+        match self.of(name).map(|(covering, _)| covering.policy.ttl) {
+            None => Lifetime::Local,
+            Some(None) => Lifetime::Unlimited,
+            Some(Some(ttl)) => Lifetime::Unused(ttl),
+        }
+    }
+
     /// The upstream that covers a repository, and the name without its prefix; `None` for one that
     /// is hosted here.
-    pub(crate) fn of<'a>(&'a self, name: &'a RepositoryName) -> Option<(&'a Covering, &'a str)> {
+    pub(crate) fn of<'a>(&'a self, name: &'a RepositoryName) -> Option<(&'a Covering<U>, &'a str)> {
         let (covering, rest) =
             self.upstreams.iter().find_map(|c| Some((c, below(name.as_str(), &c.prefix)?)))?;
         let is_local = self.local.iter().any(|pattern| pattern.matches(name));
         (!is_local).then_some((covering, rest))
     }
 
-    pub(crate) fn upstreams(&self) -> &[Covering] {
+    pub(crate) fn upstreams(&self) -> &[Covering<U>] {
         &self.upstreams
     }
 
     /// The repository that a request for `name` is about which says `?ns=host`.
     pub(crate) fn namespace(&self, host: &str, name: &RepositoryName) -> Namespace {
-        let is_of = |covering: &&Covering| covering.namespaces.iter().any(|ns| ns == host);
+        let is_of = |covering: &&Covering<U>| covering.namespaces.iter().any(|ns| ns == host);
         match self.upstreams.iter().find(is_of) {
             Some(covering) if covering.prefix.is_empty() => Namespace::Repository(name.clone()),
             Some(covering) => match RepositoryName::parse(&format!("{}/{name}", covering.prefix)) {
@@ -135,22 +156,11 @@ fn below<'a>(name: &'a str, prefix: &str) -> Option<&'a str> {
 
 #[cfg(test)]
 mod tests {
-    use crate::upstream::{Credentials, NameRules, TlsOptions, UpstreamOptions};
-
     use super::*;
 
-    fn covering(prefix: &str, namespaces: &[&str]) -> Covering {
-        let upstream = Upstream::new(UpstreamOptions {
-            name: format!("upstream of {prefix:?}"),
-            endpoints: vec!["http://127.0.0.1:1".parse().unwrap()],
-            credentials: Credentials::Anonymous,
-            tls: TlsOptions::default(),
-            names: NameRules::default(),
-            answer_timeout: Duration::from_secs(1),
-            body_idle_timeout: Duration::from_secs(1),
-        });
+    fn covering(prefix: &str, namespaces: &[&str]) -> Covering<()> {
         Covering {
-            upstream: Arc::new(upstream.unwrap()),
+            upstream: (),
             prefix: prefix.to_owned(),
             namespaces: namespaces.iter().map(ToString::to_string).collect(),
             policy: Policy::default(),

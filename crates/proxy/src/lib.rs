@@ -11,7 +11,7 @@ pub mod limits;
 mod mirror;
 pub mod upstream;
 
-pub use coverage::{Covering, Namespace, Policy, SetupError};
+pub use coverage::{Coverage, Covering, Namespace, Policy, SetupError};
 pub use error::{MirrorError, Wanted};
 pub use fetch::FetchCounts;
 pub use mirror::{Head, KindCounts, Mirror, MirrorCounts, Mirrored, Served};

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use http::HeaderValue;
 use oci::{Digest, MediaType, Reference, RepositoryName};
-use registry::eviction::{EvictionTotals, Lifetime};
+use registry::eviction::EvictionTotals;
 use registry::{Registry, RepositoryPattern, StoredManifest};
 
 use crate::coverage::{Coverage, Covering, Namespace, SetupError};
@@ -119,17 +119,7 @@ impl Mirror {
     /// Whether a repository is mirrored, and not hosted here.
     #[must_use]
     pub fn covers(&self, name: &RepositoryName) -> bool {
-        self.coverage.of(name).is_some()
-    }
-
-    /// How long what a repository has may go unused.
-    #[must_use]
-    pub fn lifetime(&self, name: &RepositoryName) -> Lifetime {
-        match self.coverage.of(name).map(|(covering, _)| covering.policy.ttl) {
-            None => Lifetime::Local,
-            Some(None) => Lifetime::Unlimited,
-            Some(Some(ttl)) => Lifetime::Unused(ttl),
-        }
+        self.coverage.covers(name)
     }
 
     /// A repository that is mirrored; `None` for one that is hosted here. `authorization` is what

@@ -8,7 +8,6 @@ use anyhow::Context as _;
 use auth::Authenticator;
 use config::{Config, Health, Secret};
 use http::{HeaderMap, HeaderName, HeaderValue};
-use registry::collection::Selection;
 use serde_json::json;
 use server::{App, Check, DebugOptions, HttpCheck, Listener, Schedule, serve_debug};
 use tokio::task::JoinHandle;
@@ -17,7 +16,8 @@ use tracing::info;
 
 use crate::assembly::Parts;
 use crate::{
-    aside, collecting, evicting, listening, presence, purging, retention, scrubbing, shutdown,
+    aside, collecting, evicting, listening, mirroring, presence, purging, retention, scrubbing,
+    shutdown,
 };
 
 /// A task that runs until it is dropped.
@@ -90,8 +90,7 @@ fn collector(
     }
     let (registry, config) = (Arc::clone(parts.app.registry()), config.clone());
     let rules = retention::rules(&config)?;
-    let mirror = parts.mirror.clone();
-    let cached = mirror.map(|mirror| -> Selection { Arc::new(move |name| mirror.covers(name)) });
+    let cached = mirroring::selection(&config)?;
     let run = move || {
         collecting::run(Arc::clone(&registry), config.clone(), rules.clone(), cached.clone())
     };
@@ -104,12 +103,11 @@ fn evictor(
     parts: &Parts,
     stop: &CancellationToken,
 ) -> anyhow::Result<Option<JoinHandle<()>>> {
-    let Some(mirror) = &parts.mirror else { return Ok(None) };
     if !evicting::is_wanted(config) || config.storage.read_only {
         return Ok(None);
     }
     let registry = Arc::clone(parts.app.registry());
-    let eviction = evicting::eviction(config, &registry, mirror, false)?;
+    let eviction = evicting::eviction(config, &registry, false)?;
     let eviction = Arc::new(eviction.with_observer(Arc::new(evicting::log)));
     let run = move || evicting::run(Arc::clone(&registry), Arc::clone(&eviction));
     beside_requests("evictor", parts, stop, run).map(Some)

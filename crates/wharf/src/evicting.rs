@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use config::Config;
-use proxy::Mirror;
 use registry::collection::{Event, Garbage};
 use registry::eviction::{Eviction, EvictionOptions, EvictionReport};
 use registry::{CollectionError, Registry};
@@ -33,21 +32,20 @@ pub(crate) fn is_wanted(config: &Config) -> bool {
 /// What evicts, as the configuration wants it.
 ///
 /// # Errors
-/// When a pattern that the configuration let pass is none.
+/// When nothing is mirrored, or a pattern that the configuration let pass is none.
 pub(crate) fn eviction(
     config: &Config,
     registry: &Arc<Registry>,
-    mirror: &Arc<Mirror>,
     dry_run: bool,
 ) -> anyhow::Result<Eviction> {
     let proxy = &config.proxy;
-    let mirror = Arc::clone(mirror);
+    let coverage = mirroring::coverage(config)?.context("no mirror is configured")?;
     let options = EvictionOptions {
         max_bytes: proxy.size_bytes_max,
         low_water_percent: proxy.low_water_percent,
         keep: mirroring::patterns(&proxy.keep).context("proxy.keep")?,
         dry_run,
-        ..EvictionOptions::new(Arc::new(move |name| mirror.lifetime(name)))
+        ..EvictionOptions::new(Arc::new(move |name| coverage.lifetime(name)))
     };
     Ok(Eviction::new(Arc::clone(registry), options))
 }

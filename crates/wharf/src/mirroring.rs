@@ -6,7 +6,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use config::Config;
 use proxy::{
-    Covering, Credentials, Mirror, NameRules, Policy, Secret, TlsOptions, Upstream, UpstreamOptions,
+    Coverage, Covering, Credentials, Mirror, NameRules, Policy, Secret, TlsOptions, Upstream,
+    UpstreamOptions,
 };
 use registry::collection::Selection;
 use registry::{Registry, RepositoryPattern};
@@ -30,11 +31,12 @@ pub(crate) fn open(
     if proxy.upstreams.is_empty() {
         return Ok(None);
     }
-    let upstreams = proxy
-        .upstreams
-        .iter()
-        .map(|upstream| covering(upstream).with_context(|| format!("proxy: {}", upstream.name)))
-        .collect::<anyhow::Result<Vec<_>>>()?;
+    let asked = |upstream: &config::Upstream| anyhow::Ok(Upstream::new(options(upstream)?)?);
+    let upstreams = proxy.upstreams.iter().map(|upstream| {
+        let asked = asked(upstream).with_context(|| format!("proxy: {}", upstream.name))?;
+        Ok(covering(upstream, Arc::new(asked)))
+    });
+    let upstreams = upstreams.collect::<anyhow::Result<Vec<_>>>()?;
     let local = patterns(&proxy.local).context("proxy.local")?;
     let unattended = proxy.cache_write_timeout;
     let mirror =
@@ -42,16 +44,27 @@ pub(crate) fn open(
     Ok(Some(Arc::new(mirror)))
 }
 
+/// What is mirrored, for who only has to know that; none when no upstream is configured.
+///
+/// # Errors
+/// When upstreams or patterns that the configuration let pass can't be used.
+pub(crate) fn coverage(config: &Config) -> anyhow::Result<Option<Coverage<()>>> {
+    let proxy = &config.proxy;
+    if proxy.upstreams.is_empty() {
+        return Ok(None);
+    }
+    let upstreams = proxy.upstreams.iter().map(|upstream| covering(upstream, ())).collect();
+    let local = patterns(&proxy.local).context("proxy.local")?;
+    Ok(Some(Coverage::new(upstreams, local).context("proxy")?))
+}
+
 /// The repositories that are mirrored; none when there is no mirror.
 ///
 /// # Errors
-/// As [`open`].
-pub(crate) fn selection(
-    config: &Config,
-    registry: &Arc<Registry>,
-) -> anyhow::Result<Option<Selection>> {
-    let mirror = open(config, registry)?;
-    Ok(mirror.map(|mirror| -> Selection { Arc::new(move |name| mirror.covers(name)) }))
+/// As [`coverage`].
+pub(crate) fn selection(config: &Config) -> anyhow::Result<Option<Selection>> {
+    let coverage = coverage(config)?;
+    Ok(coverage.map(|coverage| -> Selection { Arc::new(move |name| coverage.covers(name)) }))
 }
 
 /// Says in the log what is mirrored.
@@ -61,10 +74,10 @@ pub(crate) fn announce(config: &Config) {
     }
 }
 
-fn covering(upstream: &config::Upstream) -> anyhow::Result<Covering> {
+fn covering<U>(upstream: &config::Upstream, asked: U) -> Covering<U> {
     let config::Caching { ttl, tag_ttl, negative_ttl, stale_if_error, offline } = upstream.caching;
-    Ok(Covering {
-        upstream: Arc::new(Upstream::new(options(upstream)?)?),
+    Covering {
+        upstream: asked,
         prefix: upstream.prefix.clone(),
         namespaces: upstream.ns.clone(),
         policy: Policy {
@@ -75,7 +88,7 @@ fn covering(upstream: &config::Upstream) -> anyhow::Result<Covering> {
             offline,
             forward_auth: upstream.forward_auth,
         },
-    })
+    }
 }
 
 fn options(upstream: &config::Upstream) -> anyhow::Result<UpstreamOptions> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use config::Config;
-use registry::{Registry, Scrub, ScrubOptions, ScrubStatus};
+use registry::{Scrub, ScrubOptions, ScrubStatus};
 use server::Health;
 use storage::Driver;
 use tracing::info;
@@ -22,18 +22,17 @@ const WARNING: &str = "scrub";
 /// A scrub of a storage, if one is wanted.
 ///
 /// # Errors
-/// When an upstream of the mirror can't be used.
+/// When it can't be said what is mirrored.
 pub(crate) fn open(
     config: &Config,
     driver: &Arc<dyn Driver>,
 ) -> anyhow::Result<Option<Arc<Scrub>>> {
-    let registry = Registry::new(Arc::clone(driver), registry::Options::default());
     let settings = &config.storage.scrub;
     let options = ScrubOptions {
         interval: settings.interval,
         rate: NonZeroU64::new(settings.rate),
         keeps_note: !config.storage.read_only,
-        cached: mirroring::selection(config, &Arc::new(registry))?,
+        cached: mirroring::selection(config)?,
     };
     Ok(settings.enabled.then(|| Scrub::new(Arc::clone(driver), options)))
 }

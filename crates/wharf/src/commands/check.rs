@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use config::Config;
-use registry::{Check, CheckOptions, Registry};
+use registry::{Check, CheckOptions};
 use storage::Driver;
 
 use super::{block_on, configuration, say, say_error, with_causes};
@@ -52,14 +52,13 @@ async fn check_storage(
     config: &Config,
     driver: Arc<dyn Driver>,
 ) -> anyhow::Result<ExitCode> {
-    let registry = Arc::new(Registry::new(Arc::clone(&driver), registry::Options::default()));
     let options = CheckOptions {
         repair: arguments.repair,
         quick: arguments.quick,
         repositories: arguments.repository.clone(),
         concurrency: usize::from(arguments.concurrency),
         rate: arguments.rate,
-        cached: mirroring::selection(config, &registry)?,
+        cached: mirroring::selection(config)?,
     };
     let check = Check::new(driver, options);
     let looked_at = Arc::clone(&check);

@@ -3,15 +3,14 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::Context as _;
 use config::Config;
 use indicatif::{HumanBytes, HumanCount};
 use registry::eviction::{Evicted, EvictionReport, UnitKind};
 
 use super::{block_on, configuration, on_storage, say, say_error, with_causes};
 use crate::cli::EvictArguments;
+use crate::evicting;
 use crate::storage_driver::For;
-use crate::{evicting, mirroring};
 
 /// Evicts once from the storage of a configuration, beside the servers that use it.
 pub(crate) fn run(arguments: &EvictArguments) -> ExitCode {
@@ -44,8 +43,7 @@ fn evict(arguments: &EvictArguments, config: &Config) -> anyhow::Result<String> 
     let purpose = if dry_run { For::Reading } else { For::Writing };
     let report = block_on(async {
         let registry = Arc::new(on_storage::registry(config, purpose).await?);
-        let mirror = mirroring::open(config, &registry)?.context("no mirror is configured")?;
-        let eviction = evicting::eviction(config, &registry, &mirror, dry_run)?;
+        let eviction = evicting::eviction(config, &registry, dry_run)?;
         let eviction = eviction.with_observer(Arc::new(evicting::log));
         anyhow::Ok(eviction.run().await?)
     })

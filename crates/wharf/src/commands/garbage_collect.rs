@@ -97,7 +97,7 @@ async fn collect_on(
         dry_run: arguments.dry_run,
         uploads_older_than: purging.enabled.then_some(purging.age),
         retention: retention::rules(config)?.map(Arc::new),
-        cached: mirroring::selection(config, &registry)?,
+        cached: mirroring::selection(config)?,
     };
     let only_told = collect_options.retention.as_ref().is_some_and(|rules| rules.dry_run);
     let collection =
