@@ -122,26 +122,6 @@ impl Registry {
         self.commit_followed(name, id, digest, chunk, None).await
     }
 
-    /// Takes a whole blob in one go, as [`Registry::put_blob`], from an upload that others follow
-    /// meanwhile: they read it by [`Registry::open_upload`].
-    ///
-    /// # Errors
-    /// As [`Registry::put_blob`].
-    pub async fn put_followed(
-        &self,
-        name: &RepositoryName,
-        id: &UploadId,
-        digest: &Digest,
-        chunk: Chunk,
-        progress: Progress,
-    ) -> Result<BlobStat> {
-        let outcome = self.commit_followed(name, id, digest, chunk, Some(progress)).await;
-        if outcome.is_err() {
-            self.discard_upload(name, id).await;
-        }
-        outcome
-    }
-
     /// Opens what there is of an upload by now, unchecked.
     ///
     /// # Errors
@@ -160,7 +140,12 @@ impl Registry {
         }
     }
 
-    async fn commit_followed(
+    /// [`Registry::commit_upload`] of an upload that others may follow meanwhile: `progress` tells
+    /// them how much of it they can read by [`Registry::open_upload`].
+    ///
+    /// # Errors
+    /// As [`Registry::commit_upload`].
+    pub async fn commit_followed(
         &self,
         name: &RepositoryName,
         id: &UploadId,

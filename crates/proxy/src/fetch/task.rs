@@ -20,40 +20,35 @@ pub(super) fn begin(fetches: Arc<Fetches>, order: Order, number: u64, look_first
     let (stage, followed) = watch::channel(Stage::Asked);
     let (progress, written) = Progress::new();
     let (readers, attended) = watch::channel(0);
-    let fetch =
-        Fetch { fetches: Arc::clone(&fetches), order: order.clone(), number, stage, progress };
+    let fetch = Fetch { fetches, order: order.clone(), number, stage, progress };
     tokio::spawn(async move {
         // However it ends, also by a panic.
-        let mut end = End { fetches, order: fetch.order.clone(), number, size_bytes: None };
+        let mut end = End { fetch: &fetch, size_bytes: None };
         let outcome = fetch.run(look_first, attended).await;
         if let Ok(Stage::Here { size_bytes, .. }) = outcome {
             end.size_bytes = Some(size_bytes);
         }
         drop(end);
         // Off the list before its end is told: who asks after that must not find the old one.
-        fetch.stage.send_replace(match outcome {
-            Ok(here) => here,
-            Err(error) => {
-                fetch.tell(&error);
-                Stage::Failed(error)
-            }
-        });
+        fetch.stage.send_replace(outcome.unwrap_or_else(|error| {
+            fetch.tell(&error);
+            Stage::Failed(error)
+        }));
     });
     Flight { number, order, stage: followed, written, readers }
 }
 
 /// Takes a fetch off the list at its end.
-struct End {
-    fetches: Arc<Fetches>,
-    order: Order,
-    number: u64,
+struct End<'a> {
+    fetch: &'a Fetch,
     /// How large the blob is, if it is here now.
     size_bytes: Option<u64>,
 }
 
-impl Drop for End {
+impl Drop for End<'_> {
     fn drop(&mut self) {
-        self.fetches.end(&self.order, self.number, self.size_bytes);
+        let Fetch { fetches, order, number, .. } = self.fetch;
+        fetches.end(order, *number, self.size_bytes);
     }
 }
 
@@ -78,29 +73,28 @@ impl Fetch {
         let begun = upstream.blob(there, digest, 0, asking).await?;
         let size_bytes = begun.size_bytes;
         debug!(repository = %name, %digest, size_bytes, upstream = upstream.name(), "fetching");
-        let left_alone = async {
-            self.left_alone(attended).await;
-            Err(MirrorError::GivenUp { upstream: upstream.name().to_owned() })
+        let upload = match keeps {
+            true => Some(registry.start_upload(name, Some(digest.algorithm())).await?.id),
+            false => None,
         };
-        if !keeps {
-            let passed = tokio::select! {
-                passed = self.pass(begun) => passed,
-                given_up = left_alone => given_up,
-            };
-            return Ok(Stage::Here { size_bytes, spool: Some(passed?) });
-        }
-        let upload = registry.start_upload(name, Some(digest.algorithm())).await?;
-        let stored = tokio::select! {
-            stored = self.store(&upload.id, begun) => stored.map(drop),
-            given_up = left_alone => given_up.map(|_: Arc<Spool>| ()),
-        };
-        match stored {
-            Ok(()) => Ok(Stage::Here { size_bytes, spool: None }),
-            Err(error) => {
-                // What is left of it only costs space, and is purged in the end.
-                let _ = registry.cancel_upload(name, &upload.id).await;
-                Err(error)
+        let taken = tokio::select! {
+            taken = self.take(upload.as_ref(), begun) => taken,
+            () = self.left_alone(attended) => {
+                Err(MirrorError::GivenUp { upstream: upstream.name().to_owned() })
             }
+        };
+        if let (Err(_), Some(id)) = (&taken, &upload) {
+            // What is left of it only costs space, and is purged in the end.
+            let _ = registry.cancel_upload(name, id).await;
+        }
+        Ok(Stage::Here { size_bytes, spool: taken? })
+    }
+
+    /// Takes what comes into an upload, or into a temporary file alone, which it gives back.
+    async fn take(&self, upload: Option<&UploadId>, begun: BlobBody) -> Result<Option<Arc<Spool>>> {
+        match upload {
+            Some(id) => self.store(id, begun).await.map(|_| None),
+            None => self.pass(begun).await.map(Some),
         }
     }
 
@@ -161,7 +155,7 @@ impl Fetch {
         self.stage.send_replace(Stage::Coming { size_bytes, bytes });
         let chunk =
             Chunk { range: None, offset_bytes: None, content_length: Some(size_bytes), body };
-        let stored = registry.put_followed(name, id, digest, chunk, progress).await;
+        let stored = registry.commit_followed(name, id, digest, chunk, Some(progress)).await;
         stored.map_err(|error| match (last_error.take(), error) {
             (Some(error), _) => error.into(),
             (None, registry::Error::DigestMismatch { actual, .. }) => self.mismatch(&actual).into(),

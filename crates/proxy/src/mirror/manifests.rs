@@ -161,9 +161,11 @@ impl Mirrored<'_> {
 
     /// Lets a tag name a manifest that is here, unless it does already.
     async fn let_name(&self, tag: &Tag, stored: &StoredManifest) -> Result<()> {
+        if !self.keeps {
+            return Ok(());
+        }
         let registry = &self.mirror.registry;
         match registry.resolve_tag(self.name, tag).await {
-            _ if !self.keeps => return Ok(()),
             Ok(digest) if digest == stored.digest => return Ok(()),
             Ok(_) | Err(Error::ManifestUnknown { .. }) => {}
             Err(error) => return Err(error.into()),
