@@ -90,14 +90,11 @@ pub(crate) fn log(event: &Event<'_>) {
 }
 
 fn tell(report: &EvictionReport) {
-    let taken = report.by_age.manifests
-        + report.by_age.blobs
-        + report.by_size.manifests
-        + report.by_size.blobs;
-    if taken + report.deleted.blobs > 0 {
+    let (by_age, by_size) = (report.by_age.units(), report.by_size.units());
+    if by_age + by_size + report.deleted.blobs > 0 {
         info!(
-            by_age = report.by_age.manifests + report.by_age.blobs,
-            by_size = report.by_size.manifests + report.by_size.blobs,
+            by_age,
+            by_size,
             freed_bytes = report.deleted.blob_bytes,
             cached_bytes = report.bytes_after,
             problems = report.problems_total,

@@ -85,8 +85,8 @@ impl Registry {
             return;
         }
         totals.cached_bytes = Some(report.bytes_after);
-        totals.taken_by_age += report.by_age.manifests + report.by_age.blobs;
-        totals.taken_by_size += report.by_size.manifests + report.by_size.blobs;
+        totals.taken_by_age += report.by_age.units();
+        totals.taken_by_size += report.by_size.units();
         totals.freed_bytes += report.deleted.blob_bytes;
     }
 }

@@ -68,6 +68,14 @@ pub struct Taken {
     pub bytes: u64,
 }
 
+impl Taken {
+    /// Everything that was taken, of either kind.
+    #[must_use]
+    pub const fn units(&self) -> u64 {
+        self.manifests + self.blobs
+    }
+}
+
 /// What an eviction did.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct EvictionReport {

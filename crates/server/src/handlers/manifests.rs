@@ -1,6 +1,6 @@
 //! `/v2/<name>/manifests/<tag-or-digest>`
 
-use http::header::{self, HeaderValue};
+use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, StatusCode};
 use oci::{
     Descriptor, Digest, ErrorCode, Manifest, ManifestKind, MediaType, Reference, RepositoryName,
@@ -58,9 +58,14 @@ pub(super) fn respond(
         let media_type = HeaderValue::from_static(stored.media_type.as_str());
         map.insert(header::CONTENT_TYPE, media_type);
     }
-    map.insert(headers::CONTENT_DIGEST, headers::value(&digest));
-    map.insert(header::ETAG, headers::value(&format!("\"{digest}\"")));
+    describe(map, &digest);
     response
+}
+
+/// Headers of every answer that finds a manifest.
+pub(super) fn describe(map: &mut HeaderMap, digest: &str) {
+    map.insert(headers::CONTENT_DIGEST, headers::value(digest));
+    map.insert(header::ETAG, headers::value(&format!("\"{digest}\"")));
 }
 
 /// The tag, where there is one.

@@ -71,9 +71,7 @@ fn head_of(call: &Call, head: &Head) -> Response {
             response
         }
     };
-    let map = response.headers_mut();
-    map.insert(headers::CONTENT_DIGEST, headers::value(&digest));
-    map.insert(header::ETAG, headers::value(&format!("\"{digest}\"")));
+    manifests::describe(response.headers_mut(), &digest);
     response
 }
 

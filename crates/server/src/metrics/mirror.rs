@@ -20,26 +20,6 @@ pub(super) struct Mirrored {
     mirror: Weak<Mirror>,
 }
 
-/// What evictions did.
-fn evictions(encoder: &mut DescriptorEncoder<'_>, totals: EvictionTotals) -> fmt::Result {
-    counter_by(
-        encoder,
-        ("wharf_mirror_evictions", "Evictions of this server, by their outcome."),
-        "outcome",
-        [("finished", totals.finished), ("failed", totals.failed)],
-    )?;
-    counter_by(
-        encoder,
-        ("wharf_mirror_evicted", "Manifests, and blobs that none named, that evictions took."),
-        "reason",
-        [("age", totals.taken_by_age), ("size", totals.taken_by_size)],
-    )?;
-    let freed = "The size of the data that evictions deleted.";
-    counters(encoder, [("wharf_mirror_evicted_bytes", freed, totals.freed_bytes)])?;
-    let cached = "How large what is cached was after the last eviction.";
-    gauges(encoder, [("wharf_mirror_cached_bytes", cached, totals.cached_bytes.map(to_f64))])
-}
-
 impl Mirrored {
     pub(super) fn new(mirror: &Arc<Mirror>) -> Self {
         Self { mirror: Arc::downgrade(mirror) }
@@ -52,14 +32,24 @@ impl Collector for Mirrored {
         let MirrorCounts { fetches, upstreams, blobs, manifests, stale } = mirror.counts();
         by_kind(&mut encoder, blobs, manifests)?;
         let rows = [
-            ("stale", "Tags that were served as they were when they were looked up last.", stale),
-            ("fetches", "Blobs that were to be fetched from an upstream.", fetches.begun),
-            ("fetches_joined", "Requests for what was just being fetched.", fetches.joined),
-            ("fetches_failed", "Fetches that ended without the blob.", fetches.failed),
+            (
+                "wharf_mirror_stale",
+                "Tags that were served as they were when they were looked up last.",
+                stale,
+            ),
+            (
+                "wharf_mirror_fetches",
+                "Blobs that were to be fetched from an upstream.",
+                fetches.begun,
+            ),
+            (
+                "wharf_mirror_fetches_joined",
+                "Requests for what was just being fetched.",
+                fetches.joined,
+            ),
+            ("wharf_mirror_fetches_failed", "Fetches that ended without the blob.", fetches.failed),
         ];
-        for (name, help, value) in rows {
-            counters(&mut encoder, [(&*format!("wharf_mirror_{name}"), help, value)])?;
-        }
+        counters(&mut encoder, rows)?;
         let in_flight = Some(to_f64(fetches.in_flight));
         gauges(
             &mut encoder,
@@ -105,6 +95,26 @@ fn by_kind(
         counter_by(encoder, (&format!("registry_proxy_{name}"), help), "type", kinds)?;
     }
     Ok(())
+}
+
+/// What evictions did.
+fn evictions(encoder: &mut DescriptorEncoder<'_>, totals: EvictionTotals) -> fmt::Result {
+    counter_by(
+        encoder,
+        ("wharf_mirror_evictions", "Evictions of this server, by their outcome."),
+        "outcome",
+        [("finished", totals.finished), ("failed", totals.failed)],
+    )?;
+    counter_by(
+        encoder,
+        ("wharf_mirror_evicted", "Manifests, and blobs that none named, that evictions took."),
+        "reason",
+        [("age", totals.taken_by_age), ("size", totals.taken_by_size)],
+    )?;
+    let freed = "The size of the data that evictions deleted.";
+    counters(encoder, [("wharf_mirror_evicted_bytes", freed, totals.freed_bytes)])?;
+    let cached = "How large what is cached was after the last eviction.";
+    gauges(encoder, [("wharf_mirror_cached_bytes", cached, totals.cached_bytes.map(to_f64))])
 }
 
 /// Requests to each upstream, by what became of them.

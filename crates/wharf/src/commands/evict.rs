@@ -69,8 +69,8 @@ fn summary(report: &EvictionReport) -> String {
     let (age, size) = (&report.by_age, &report.by_size);
     text + &format!(
         "{verb}: {} by age, {} by size; {} cached, {} before; {} of data deleted\n",
-        HumanCount(age.manifests + age.blobs),
-        HumanCount(size.manifests + size.blobs),
+        HumanCount(age.units()),
+        HumanCount(size.units()),
         HumanBytes(report.bytes_after),
         HumanBytes(report.bytes_before),
         HumanBytes(report.deleted.blob_bytes),
