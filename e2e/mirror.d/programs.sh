@@ -132,17 +132,8 @@ refused "docker pull of what is nowhere" at docker pull mirror.test:5000/ghcr.io
 contains "and its message" "$(cat refused.log)" "manifest unknown"
 
 # --- containerd --------------------------------------------------------------------------------------
-cat >containerd.toml <<TOML
-version = 2
-root = "$WORK/containerd/root"
-state = "$WORK/containerd/state"
-disabled_plugins = ["io.containerd.grpc.v1.cri"]
-[grpc]
-  address = "$WORK/c.sock"
-TOML
-host_spawn workstation "$WORK/containerd.log" containerd --config "$WORK/containerd.toml"
-c() { at ctr --address "$WORK/c.sock" --namespace e2e "$@"; }
-wait_for 20 c version || not_run "containerd does not start on this machine: $(tail -n 1 containerd.log)"
+host_containerd workstation
+c() { ctr_of at "$@"; }
 hosts=(--hosts-dir /etc/containerd/certs.d)
 refused "containerd without hosts.toml" c image pull ghcr.io/alice/app:one
 # index_of IMAGE: what its name stands for.

@@ -73,17 +73,8 @@ same "skopeo pushes by certs.d and asks by --cert-dir" "$image" \
     "$(at skopeo inspect --cert-dir "$WORK/cert-dir" --format '{{.Digest}}' "docker://$registry/skopeo/app:one")"
 
 # --- containerd -------------------------------------------------------------------------------
-cat >containerd.toml <<TOML
-version = 2
-root = "$WORK/containerd/root"
-state = "$WORK/containerd/state"
-disabled_plugins = ["io.containerd.grpc.v1.cri"]
-[grpc]
-  address = "$WORK/c.sock"
-TOML
-host_spawn workstation "$WORK/containerd.log" containerd --config "$WORK/containerd.toml"
-c() { at ctr --address "$WORK/c.sock" --namespace e2e "$@"; }
-wait_for 20 c version || not_run "containerd does not start on this machine: $(tail -n 1 containerd.log)"
+host_containerd workstation
+c() { ctr_of at "$@"; }
 hosts=(--hosts-dir /etc/containerd/certs.d)
 at mkdir -p "/etc/containerd/certs.d/$registry"
 refused "containerd without the authority" c image pull "${hosts[@]}" "$registry/skopeo/app:one"
