@@ -168,6 +168,10 @@ pub const HEALTH_CHECK_TIMEOUT_MIN: Duration = Duration::from_secs(5);
 /// How long a health check by `http` or `tcp` may take that names no timeout.
 pub const HEALTH_CHECK_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// How much longer such a check is waited for: it ends at its timeout by itself, and knows better what
+/// was wrong.
+pub const HEALTH_CHECK_OVERDUE: Duration = Duration::from_secs(1);
+
 /// The time between two looks of a health check that names none: Distribution's.
 pub const HEALTH_CHECK_INTERVAL: Duration = Duration::from_secs(10);
 

@@ -11,7 +11,10 @@ use storage::{Driver, StoragePath};
 use tokio::net::TcpStream;
 
 use super::{Look, Schedule};
-use crate::limits::{HEALTH_CHECK_REDIRECTS_MAX, HEALTH_CHECK_TIMEOUT, HEALTH_CHECK_TIMEOUT_MIN};
+use crate::limits::{
+    HEALTH_CHECK_OVERDUE, HEALTH_CHECK_REDIRECTS_MAX, HEALTH_CHECK_TIMEOUT,
+    HEALTH_CHECK_TIMEOUT_MIN,
+};
 
 /// Something that shows whether the server can do its work, and how often it is looked at.
 #[derive(Debug)]
@@ -131,7 +134,9 @@ impl Check {
     pub(super) fn patience(&self, interval: Duration) -> Duration {
         match &self.probe {
             Probe::Storage(_) | Probe::File(_) => interval.max(HEALTH_CHECK_TIMEOUT_MIN),
-            Probe::Http { timeout, .. } | Probe::Tcp { timeout, .. } => *timeout,
+            Probe::Http { timeout, .. } | Probe::Tcp { timeout, .. } => {
+                timeout.saturating_add(HEALTH_CHECK_OVERDUE)
+            }
         }
     }
 
