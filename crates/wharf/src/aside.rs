@@ -4,13 +4,21 @@ use std::io;
 use std::thread;
 
 use rustix::process::{getpriority_process, setpriority_process};
+use thread_priority::{
+    NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy,
+    set_thread_priority_and_policy, thread_native_id, thread_schedule_policy,
+};
 use tokio::runtime;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tracing::debug;
 
-/// How far the priority of such work is lowered (nice(2)): requests get a processor at once, and
-/// the work about a tenth of one that both want.
+/// SCHED_IDLE (sched(7)): whoever else wants a processor gets it at once, also in the middle of what
+/// would be the time slice of this work; with a lower priority alone, a request waits for its end.
+const POLICY: ThreadSchedulePolicy = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
+
+/// How far the priority of such work is lowered (nice(2)), for where the policy is not to be had: the
+/// work gets about a tenth of a processor that both want.
 const NICENESS: i32 = 10;
 
 /// Runs work that reads and writes a local disk to its end, on a thread of its own whose calls that
@@ -43,8 +51,15 @@ pub(crate) fn spawn(
     }))
 }
 
-/// Lowers the priority of this thread, as Linux takes "this process" here (setpriority(2)).
+/// Has this thread give way, as Linux takes "this process" here (setpriority(2)).
 fn give_way(lowered: i32) {
+    // It sets the policy, and then a priority that is allowed only to some, and not wanted.
+    let asked = set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, POLICY);
+    if let (Err(error), Ok(policy)) = (asked, thread_schedule_policy())
+        && policy != POLICY
+    {
+        debug!(?error, "a thread could not be made to run only when nothing else does");
+    }
     if let Err(error) = setpriority_process(None, lowered) {
         debug!(%error, "the priority of a thread could not be lowered");
     }
@@ -54,20 +69,24 @@ fn give_way(lowered: i32) {
 mod tests {
     use super::*;
 
+    /// The priority and the policy of the thread that asks.
+    fn here() -> (i32, ThreadSchedulePolicy) {
+        (getpriority_process(None).unwrap(), thread_schedule_policy().unwrap())
+    }
+
     #[tokio::test]
     async fn work_and_what_blocks_for_it_give_way_and_nothing_else_does() {
-        let before = getpriority_process(None).unwrap();
+        let before = here();
+        assert_ne!(before.1, POLICY);
         let (send, receive) = oneshot::channel();
         let work = async move {
-            let here = getpriority_process(None).unwrap();
-            let blocking = tokio::task::spawn_blocking(|| getpriority_process(None).unwrap());
-            send.send((here, blocking.await.unwrap())).unwrap();
+            let blocking = tokio::task::spawn_blocking(here);
+            send.send((here(), blocking.await.unwrap())).unwrap();
         };
         spawn("aside-test", work).unwrap().await.unwrap();
-        let lowered = (before + NICENESS).min(19);
-        assert_eq!(receive.await.unwrap(), (lowered, lowered));
-        let blocking = tokio::task::spawn_blocking(|| getpriority_process(None).unwrap());
-        assert_eq!(blocking.await.unwrap(), before);
-        assert_eq!(getpriority_process(None).unwrap(), before);
+        let given_way = ((before.0 + NICENESS).min(19), POLICY);
+        assert_eq!(receive.await.unwrap(), (given_way, given_way));
+        assert_eq!(tokio::task::spawn_blocking(here).await.unwrap(), before);
+        assert_eq!(here(), before);
     }
 }
