@@ -126,6 +126,11 @@ impl Upstream {
         &self.name
     }
 
+    /// How many endpoints it has.
+    pub(crate) fn endpoint_count(&self) -> usize {
+        self.endpoints.len()
+    }
+
     /// The upstream's name of a repository: rewritten, with `library/` where that is needed.
     ///
     /// # Errors

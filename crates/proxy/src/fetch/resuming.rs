@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
+use http::StatusCode;
 use registry::{Body, BodyError};
 use tracing::warn;
 
@@ -63,6 +64,7 @@ impl Resuming {
     }
 
     async fn resume(&mut self, mut error: UpstreamError) -> Result<(), BodyError> {
+        let mut refusals = 0;
         loop {
             self.failures += 1;
             if self.failures > RESUMES_MAX {
@@ -86,10 +88,26 @@ impl Resuming {
                     let upstream = upstream.name().to_owned();
                     return Err(self.last_error.set(UpstreamError::Invalid { upstream, reason }));
                 }
-                Err(failed) => error = failed,
+                Err(failed) => {
+                    refusals += usize::from(is_final(&failed));
+                    // All of them were asked before there is no such thing.
+                    if refusals >= upstream.endpoint_count() || failed.is_not_found() {
+                        return Err(self.last_error.set(failed));
+                    }
+                    error = failed;
+                }
             }
         }
     }
+}
+
+/// Whether the endpoint would say the same the next time: it is not a matter of load or of the
+/// network. Another endpoint may say something else.
+fn is_final(error: &UpstreamError) -> bool {
+    error.status().is_some_and(|status| {
+        let may_pass = [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS];
+        status.is_client_error() && !may_pass.contains(&status)
+    })
 }
 
 /// Longer with each failure; the first goes to the next endpoint at once.

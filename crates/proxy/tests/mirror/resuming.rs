@@ -21,6 +21,7 @@ async fn the_rest_is_asked_of_the_next_endpoint() {
         assert_eq!((one.count("GET "), other.count("GET ")), (1, 1));
         let range = other.seen()[0].headers["range"].clone();
         assert_eq!(range, "bytes=100000-");
+        pulling.landed().await;
         assert!(pulling.has(&digest).await);
     }
 }
@@ -74,4 +75,49 @@ async fn another_size_is_another_blob() {
     assert!(error.unwrap().contains("had 400000 bytes and now has 400001"));
     assert_eq!(fake.count("GET "), 2);
     store.assert_empty().await;
+}
+
+#[tokio::test]
+async fn a_no_is_final_at_the_endpoint_that_says_it_and_at_no_other() {
+    let content = content(SIZE);
+    for status in [400, 401, 403, 404, 416] {
+        let fake = FakeRegistry::start().await;
+        let digest = fake.put_blob(THERE, &content);
+        fake.fail("GET ", 1, Act::HangAt(100_000));
+        let pulling = Setup::of(&[&fake]).over(&Store::memory());
+        let blob = pulling.open(&digest).await.unwrap();
+        fake.mend();
+        fake.fail("GET ", usize::MAX, Act::status(status));
+        let (bytes, error) = hurried(read(&blob)).await;
+        assert!(bytes.len() <= 100_000);
+        assert!(error.unwrap().contains(&format!("answered {status}")));
+        assert_eq!(fake.count("GET "), 2, "{status}");
+    }
+    for status in [401, 403, 404] {
+        let (one, other) = (FakeRegistry::start().await, FakeRegistry::start().await);
+        let digest = one.put_blob(THERE, &content);
+        one.fail("GET ", 1, Act::CutAt(100_000));
+        other.fail("GET ", usize::MAX, Act::status(status));
+        let pulling = Setup::of(&[&one, &other]).over(&Store::memory());
+        assert!(hurried(pulling.blob(&digest)).await == content, "{status}");
+        assert_eq!((one.count("GET "), other.count("GET ")), (2, 1), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn what_passes_is_not_final() {
+    let content = content(SIZE);
+    for status in [408, 429, 500, 503] {
+        let fake = FakeRegistry::start().await;
+        let digest = fake.put_blob(THERE, &content);
+        fake.fail("GET ", 1, Act::HangAt(100_000));
+        let pulling = Setup::of(&[&fake]).over(&Store::memory());
+        let blob = pulling.open(&digest).await.unwrap();
+        fake.mend();
+        fake.fail("GET ", 3, Act::status(status));
+        let (bytes, error) = hurried(read(&blob)).await;
+        assert_eq!(error, None, "{status}");
+        assert!(bytes == content);
+        assert_eq!(fake.count("GET "), 5, "{status}");
+    }
 }
