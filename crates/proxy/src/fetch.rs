@@ -4,7 +4,7 @@
 //! however many do. What has come lies where an upload's data lies (on a storage that can't be read
 //! before all of it is there, in a temporary file beside), and everybody reads it from there, at his
 //! own speed and from the offset that he likes. The last byte is kept back until the whole of it was
-//! found to have its digest and is stored, so that a body that is wrong never looks complete.
+//! found to have its digest, so that a body that is wrong never looks complete.
 
 mod following;
 mod resuming;
@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use oci::{Digest, RepositoryName};
-use registry::{Registry, UploadId};
+use registry::{Registry, UploadId, Written};
 use storage::{ByteStream, Object};
 use tokio::sync::watch;
 
@@ -69,8 +69,8 @@ pub(crate) struct Flight {
     number: u64,
     order: Order,
     stage: watch::Receiver<Stage>,
-    /// Bytes that can be read.
-    written: watch::Receiver<u64>,
+    /// What can be read.
+    written: watch::Receiver<Written>,
     /// How many read it.
     readers: watch::Sender<usize>,
 }

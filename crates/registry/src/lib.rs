@@ -60,4 +60,4 @@ pub use repositories::DeletedRepository;
 pub use retention::RetentionRules;
 pub use scrub::{Scrub, ScrubOptions, ScrubStatus};
 pub use transfer::{Transfer, TransferError, TransferOptions};
-pub use uploads::{Progress, UploadId, UploadStatus};
+pub use uploads::{Progress, UploadId, UploadStatus, Written};

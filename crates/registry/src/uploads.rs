@@ -30,7 +30,7 @@ pub(crate) use budget::Budget;
 use hash_states::HashState;
 pub(crate) use hash_states::HashStates;
 pub use id::UploadId;
-pub use progress::Progress;
+pub use progress::{Progress, Written};
 use sink::Sink;
 
 /// How far an upload is.
@@ -154,7 +154,7 @@ impl Registry {
         progress: Option<Progress>,
     ) -> Result<BlobStat> {
         let started_at = self.upload_started_at(name, id).await?;
-        let sink = self.open_sink(name, id, Some(digest)).await?.telling(progress);
+        let sink = self.open_sink(name, id, Some(digest)).await?.telling(progress.clone());
         let (mut sink, outcome) = sink.take(chunk).await;
         if let Err(error) = outcome {
             self.save_progress(name, id, &mut sink).await?;
@@ -168,6 +168,10 @@ impl Registry {
             drop(sink);
             self.discard_upload(name, id).await;
             return Err(Error::DigestMismatch { expected: *digest, actual });
+        }
+        if let Some(progress) = progress {
+            // Whoever follows it need not wait until it is on stable storage.
+            progress.confirm();
         }
         let ticket = self.ticket(name).await;
         // What is there already is kept before it is relied on: however long the rest takes, it is

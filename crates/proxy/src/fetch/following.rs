@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
+use registry::Written;
 use storage::{ByteStream, Object, StorageError};
 use tokio::sync::watch;
 
@@ -31,7 +32,7 @@ pub(super) fn stream(reader: Reader, size_bytes: u64, range: Range<u64>) -> Byte
 struct Following {
     reader: Reader,
     stage: watch::Receiver<Stage>,
-    written: watch::Receiver<u64>,
+    written: watch::Receiver<Written>,
     size_bytes: u64,
     /// What is still to be given out.
     range: Range<u64>,
@@ -62,7 +63,7 @@ impl Following {
         loop {
             // In this order: what is stored was written before.
             let stage = self.stage.borrow_and_update().clone();
-            let written_bytes = *self.written.borrow_and_update();
+            let written = *self.written.borrow_and_update();
             match stage {
                 Stage::Here { spool: Some(spool), size_bytes } => {
                     return Ok(spool.object(size_bytes).stream(self.range.clone()));
@@ -74,7 +75,8 @@ impl Following {
                 Stage::Asked => {}
                 Stage::Coming { bytes, .. } => {
                     // The last byte makes it look complete.
-                    let until = written_bytes.min(self.size_bytes - 1).min(self.range.end);
+                    let kept_back = u64::from(!written.is_right);
+                    let until = written.bytes.min(self.size_bytes - kept_back).min(self.range.end);
                     if until > self.range.start
                         && let Some(object) = self.object(&bytes, until).await?
                     {

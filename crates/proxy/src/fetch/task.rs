@@ -118,7 +118,10 @@ impl Fetch {
         }
         let actual = hasher.finish();
         match actual == *digest {
-            true => Ok(spool),
+            true => {
+                self.progress.confirm();
+                Ok(spool)
+            }
             false => Err(self.mismatch(&actual).into()),
         }
     }
@@ -148,7 +151,7 @@ impl Fetch {
             let spool = Arc::new(Spool::new().await.map_err(no_spool)?);
             body = Arc::clone(&spool).copying(body, self.progress.clone());
             // What the storage has taken is not to be read there yet.
-            (Bytes::Spool(spool), Progress::new().0)
+            (Bytes::Spool(spool), self.progress.without_bytes())
         } else {
             (Bytes::Upload(id.clone()), self.progress.clone())
         };

@@ -108,7 +108,10 @@ async fn a_panic_ends_a_fetch_as_an_error_does() {
         };
         let pulled = tokio::time::timeout(Duration::from_secs(10), pull).await;
         let (bytes, error) = pulled.unwrap_or_else(|_| panic!("{action:?} is waited for for ever"));
-        assert!(bytes.len() < SIZE && error.is_some(), "{action:?}");
+        // What was about to get its place was right, and may have been read.
+        let may_be_whole = action == Action::Move && bytes == content;
+        let is_told = bytes.len() < SIZE && error.is_some();
+        assert!(is_told || may_be_whole && error.is_none(), "{action:?}");
         pulling.landed().await;
         assert_eq!(pulling.mirror.counts().fetches.failed, 1);
         assert!(pulling.blob(&digest).await == content);

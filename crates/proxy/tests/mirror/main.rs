@@ -9,6 +9,7 @@ mod support;
 mod blobs;
 mod failing;
 mod indexes;
+mod last_byte;
 mod leaving;
 mod lists;
 mod many;
