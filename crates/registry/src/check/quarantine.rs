@@ -47,23 +47,20 @@ impl Check {
         if !self.options.repair {
             return Ok(Repaired::NotTried);
         }
-        let Some(before) = found(self.driver.stat(path).await)? else {
-            return Ok(Repaired::Elsewhere);
-        };
         let aside = checked(path, layout::quarantined_blob(digest, &now()))?;
         match self.driver.publish(path, &aside).await {
             Ok(()) => {}
             Err(StorageError::NotFound { .. }) => return Ok(Repaired::Elsewhere),
             Err(error) => return Err(error.into()),
         }
-        let after = self.driver.stat(&aside).await?;
-        let is_same = (after.size_bytes, after.modified) == (before.size_bytes, before.modified);
-        if !is_same
-            && let Content::Whole { .. } = self.examine(&aside, digest).await?
-            && *path == layout::blob_data(digest)
-        {
-            self.put_back(&aside, path).await?;
-            return Ok(Repaired::Elsewhere);
+        // Not by its size and time: it may have been mended between being read and being moved. What
+        // lies in another's place is damaged however it is.
+        if *path == layout::blob_data(digest) {
+            let examined = self.examine(&aside, digest).await;
+            if !matches!(examined, Ok(Content::Damaged { .. })) {
+                self.put_back(&aside, path).await?;
+                return examined.map(|_| Repaired::Elsewhere);
+            }
         }
         self.remove_empty(path).await;
         Ok(Repaired::SetAside(aside))

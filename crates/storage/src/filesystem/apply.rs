@@ -41,6 +41,9 @@ pub(super) fn apply(volume: &Volume, stages: &[Vec<Change>]) -> Result<()> {
         for prepared in &mut stages[at] {
             prepared.make_visible(volume)?;
         }
+        for prepared in &mut stages[at] {
+            prepared.keep_visible(volume)?;
+        }
     }
     settle(volume, &stages[unsettled..])
 }
@@ -235,17 +238,44 @@ impl<'a> Prepared<'a> {
                 moved::delete_remains(source_directory, from);
                 Ok(())
             }
-            (Way::Settle, Change::Put { reuse: Some(remains), .. }) => {
-                moved::delete_remains(&volume.locate(remains), remains);
-                Ok(())
-            }
-            (Way::Settle, Change::Publish { from, .. }) => {
-                let source = volume.locate(from);
-                moved::delete_remains(parent_of("publish", from, &source)?, from);
-                Ok(())
-            }
             _ => Ok(()),
         }
+    }
+
+    /// Looks once more for what was found in place, now that what belongs to it is there: a repair
+    /// may have moved it away meanwhile because that was missing. One that moves it later sees that
+    /// it is not, and moves it back.
+    fn keep_visible(&mut self, volume: &Volume) -> Result<()> {
+        if !matches!(self.way, Way::Settle) {
+            return Ok(());
+        }
+        let is_gone = match std::fs::symlink_metadata(&self.target) {
+            Ok(_) => false,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => true,
+            Err(error) => return Err(self.failed("look at", error)),
+        };
+        if is_gone {
+            self.file = None;
+        }
+        match self.change {
+            Change::Put { path, content, reuse } => {
+                if is_gone {
+                    write::put(volume, path, content, write::Sync::Now)?;
+                }
+                if let Some(remains) = reuse {
+                    moved::delete_remains(&volume.locate(remains), remains);
+                }
+            }
+            Change::Publish { from, to } => {
+                if is_gone {
+                    write::publish(volume, from, to)?;
+                }
+                let source = volume.locate(from);
+                moved::delete_remains(parent_of("publish", from, &source)?, from);
+            }
+            Change::Note { .. } => {}
+        }
+        Ok(())
     }
 
     fn failed(&self, operation: &'static str, error: io::Error) -> StorageError {

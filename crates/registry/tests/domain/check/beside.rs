@@ -1,12 +1,14 @@
 //! A check of a registry that is being used.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use oci::MediaType;
 use registry::check::{CheckOptions, Severity};
-use registry::{Registry, layout};
+use registry::{Check, Options, Registry, layout};
+use storage::Driver;
+use storage::observed::{self, Action, Observed, Observer};
 
 use super::fixture::{CONFIG, LAYER, REPOSITORY, Volume, image_of, push_whole};
 use crate::support::{chunk, name, push, push_blob, sha256, tag};
@@ -102,6 +104,65 @@ async fn has_pushed(registry: &Registry) -> bool {
     }
     let content = image_of(CONFIG, &[LAYER]);
     push(registry, REPOSITORY, "moved", MediaType::OciManifest, &content).await.is_ok()
+}
+
+/// Lets a push happen, from its beginning to its end, in the middle of somebody else's work: behind
+/// the operation of this number.
+#[derive(Debug)]
+struct Between {
+    operation: usize,
+    so_far: AtomicUsize,
+    is_acknowledged: AtomicBool,
+    driver: Arc<dyn Driver>,
+}
+
+impl Observer for Between {
+    fn observed(&self, _: Action, _: Duration, _: observed::Outcome) {
+        if self.so_far.fetch_add(1, Ordering::SeqCst) != self.operation {
+            return;
+        }
+        let registry = Registry::new(Arc::clone(&self.driver), Options::default());
+        let push = move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.unwrap().block_on(has_pushed(&registry))
+        };
+        // That something is not there just now is an answer, too.
+        let is_acknowledged = std::thread::spawn(push).join().unwrap();
+        self.is_acknowledged.store(is_acknowledged, Ordering::SeqCst);
+    }
+}
+
+/// As above, with the push at each moment there is.
+#[tokio::test]
+async fn a_repair_keeps_what_is_pushed_between_any_two_of_its_steps() {
+    let layer = sha256(LAYER);
+    let repository = name(REPOSITORY);
+    for broken in [
+        layout::blob_data(&layer),
+        layout::layer_link(&repository, &layer),
+        layout::tag_current(&repository, &tag("moved")),
+    ] {
+        for operation in 0.. {
+            let volume = Volume::in_memory().await;
+            volume.write(&broken, "torn and of another size").await;
+            let driver = Arc::clone(&volume.driver);
+            let (so_far, is_acknowledged) = (AtomicUsize::new(0), AtomicBool::new(false));
+            let between = Arc::new(Between { operation, so_far, is_acknowledged, driver });
+            let observer: Arc<dyn Observer> = between.clone();
+            let watched = Observed::new(Arc::clone(&volume.driver), Some(observer));
+            let options = CheckOptions { repair: true, concurrency: 1, ..CheckOptions::default() };
+            Check::new(Arc::new(watched), options).run().await.unwrap();
+            if between.so_far.load(Ordering::SeqCst) <= operation {
+                assert!(operation > 50, "{operation}");
+                break;
+            }
+            if !between.is_acknowledged.load(Ordering::SeqCst) {
+                assert!(has_pushed(&volume.registry()).await, "{broken} {operation}");
+            }
+            println!("a push behind operation {operation} of the repair of {broken}");
+            volume.pull("moved").await;
+        }
+    }
 }
 
 /// Whatever is mended at the same moment by a push and by a check, what the push has acknowledged is

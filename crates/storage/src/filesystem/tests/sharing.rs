@@ -139,3 +139,53 @@ async fn an_unmounted_volume_is_an_outage() {
     driver.append(&path("/d/file")).await.unwrap_err();
     assert_eq!(fs::read_dir(&root).unwrap().count(), 0);
 }
+
+/// Takes a file away while another one is synced, as a repair may that moves what it takes for damaged.
+#[derive(Debug)]
+struct Taking {
+    root: PathBuf,
+    during: &'static str,
+    taken: &'static str,
+}
+
+impl Disk for Taking {
+    fn create_directory(&self, path: &Path) -> io::Result<()> {
+        RealDisk.create_directory(path)
+    }
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        RealDisk.rename(from, to)
+    }
+    fn sync_file(&self, file: &File, path: &Path) -> io::Result<()> {
+        if path.ends_with(self.during) {
+            let _ = fs::remove_file(self.root.join(self.taken));
+        }
+        RealDisk.sync_file(file, path)
+    }
+    fn sync_directory(&self, path: &Path) -> io::Result<()> {
+        RealDisk.sync_directory(path)
+    }
+}
+
+#[tokio::test]
+async fn what_was_found_in_place_and_is_taken_away_meanwhile_is_written_anew() {
+    // The link is in place, the data comes; and the other way round.
+    for (during, taken) in [("u/data", "link"), ("link", "blob/data")] {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path().to_owned();
+        let disk = Taking { root: root.clone(), during, taken };
+        let options = FilesystemOptions::new(directory.path());
+        let driver = Filesystem::open_on(options, Box::new(disk)).unwrap();
+        driver.put(&path("/u/data"), Bytes::from_static(b"content")).await.unwrap();
+        fs::create_dir(root.join("blob")).unwrap();
+        match taken {
+            "link" => fs::write(root.join("link"), b"where to").unwrap(),
+            _ => fs::write(root.join("blob/data"), b"content").unwrap(),
+        }
+        let publish = Change::Publish { from: path("/u/data"), to: path("/blob/data") };
+        let link = Change::put(path("/link"), Bytes::from_static(b"where to"));
+        driver.apply(vec![vec![publish, link]]).await.unwrap();
+        assert_eq!(fs::read(root.join("blob/data")).unwrap(), b"content", "{during}");
+        assert_eq!(fs::read(root.join("link")).unwrap(), b"where to", "{during}");
+        assert!(!root.join("u").exists());
+    }
+}
