@@ -26,6 +26,7 @@ use bytes::Bytes;
 use futures_util::Stream;
 use storage::{Driver, StoragePath, found};
 
+pub use create::CreateOptions;
 pub use error::BackupError;
 use record::Record;
 pub use report::{CreateReport, PruneReport, RestoreReport, Snapshot, VerifyReport};

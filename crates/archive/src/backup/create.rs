@@ -4,12 +4,14 @@ mod blobs;
 mod manifests;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
 use oci::{Digest, Reference, RepositoryName};
 use quick_cache::sync::Cache;
+use registry::collection::Selection;
 use registry::{Error, Page, Registry};
 use storage::found;
 use tokio::sync::Semaphore;
@@ -20,13 +22,36 @@ use super::report::Content;
 use super::staged::StagedFile;
 use super::{Backup, BackupError, CreateReport, Snapshot};
 use crate::limits::{
-    BLOB_LOCKS, CONCURRENCY_MAX, REPOSITORIES_PAGE, SETTLED_BLOBS, STAGED_AGE_SECS,
+    BLOB_LOCKS, CONCURRENCY, CONCURRENCY_MAX, REPOSITORIES_PAGE, SETTLED_BLOBS, STAGED_AGE_SECS,
 };
 use crate::{Meter, layout};
 use manifests::{Kept, Outcome};
 
+/// How a snapshot is made.
+#[derive(Clone)]
+pub struct CreateOptions {
+    /// How many things are copied at once; at most [`CONCURRENCY_MAX`].
+    pub concurrency: usize,
+    /// The repositories that are not to be in it.
+    pub left_out: Option<Selection>,
+}
+
+impl fmt::Debug for CreateOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CreateOptions")
+            .field("concurrency", &self.concurrency)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Default for CreateOptions {
+    fn default() -> Self {
+        Self { concurrency: CONCURRENCY, left_out: None }
+    }
+}
+
 impl Backup {
-    /// Makes a snapshot of a registry, which may be in use. `concurrency` things are copied at once.
+    /// Makes a snapshot of a registry, which may be in use.
     ///
     /// What can't be read because the storage fails makes it fail as a whole, and there is no new
     /// snapshot; what is copied by then is not copied again. What is damaged is left out and
@@ -37,11 +62,11 @@ impl Backup {
     pub async fn create(
         &self,
         registry: &Registry,
-        concurrency: usize,
+        options: &CreateOptions,
         meter: &Meter,
     ) -> Result<CreateReport, BackupError> {
         let mark = self.begin(Kind::Create).await?;
-        let created = self.create_marked(registry, concurrency, meter).await;
+        let created = self.create_marked(registry, options, meter).await;
         mark.end().await;
         created
     }
@@ -49,11 +74,11 @@ impl Backup {
     async fn create_marked(
         &self,
         registry: &Registry,
-        concurrency: usize,
+        options: &CreateOptions,
         meter: &Meter,
     ) -> Result<CreateReport, BackupError> {
         self.clean_staging().await?;
-        let creation = Creation::new(self, registry, concurrency, meter);
+        let creation = Creation::new(self, registry, options, meter);
         let created = Timestamp::now();
         let content = creation.write_records().await?;
         if meter.is_stopped() {
@@ -130,6 +155,7 @@ struct Creation<'a> {
     registry: &'a Registry,
     meter: &'a Meter,
     concurrency: usize,
+    left_out: Option<Selection>,
     /// A permit for each manifest that may be worked on at once.
     turns: Semaphore,
     /// Blobs that are known to be in the backup.
@@ -145,15 +171,16 @@ impl<'a> Creation<'a> {
     fn new(
         backup: &'a Backup,
         registry: &'a Registry,
-        concurrency: usize,
+        options: &CreateOptions,
         meter: &'a Meter,
     ) -> Self {
-        let concurrency = concurrency.clamp(1, CONCURRENCY_MAX);
+        let concurrency = options.concurrency.clamp(1, CONCURRENCY_MAX);
         Self {
             backup,
             registry,
             meter,
             concurrency,
+            left_out: options.left_out.clone(),
             turns: Semaphore::new(concurrency),
             settled: Cache::new(SETTLED_BLOBS),
             locks: (0..BLOB_LOCKS).map(|_| tokio::sync::Mutex::default()).collect(),
@@ -201,7 +228,7 @@ impl<'a> Creation<'a> {
         Ok(())
     }
 
-    /// The names of the repositories that have a manifest.
+    /// The names of the repositories that have a manifest and are not left out.
     fn repositories(&self) -> impl Stream<Item = Result<RepositoryName, BackupError>> {
         let pages = stream::try_unfold(Some(String::new()), async |last| {
             let Some(last) = last else { return Ok::<_, BackupError>(None) };
@@ -211,7 +238,17 @@ impl<'a> Creation<'a> {
             Ok(Some((stream::iter(names.names.clone()).map(Ok), next)))
         });
         let names = pages.try_flatten();
-        names.try_filter_map(async |name| Ok(RepositoryName::parse(&name).ok()))
+        names.try_filter_map(async |name| {
+            let name = RepositoryName::parse(&name).ok();
+            Ok(name.filter(|name| !self.leaves_out(name)))
+        })
+    }
+
+    /// Whether a repository is left out, which is counted then.
+    fn leaves_out(&self, name: &RepositoryName) -> bool {
+        let is_left_out = self.left_out.as_ref().is_some_and(|left_out| left_out(name));
+        self.report().left_out += u64::from(is_left_out);
+        is_left_out
     }
 
     /// Copies what a repository has, and says what that is.

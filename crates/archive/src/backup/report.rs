@@ -49,6 +49,8 @@ pub struct CreateReport {
     pub snapshot: String,
     /// Repositories in it.
     pub repositories: u64,
+    /// Repositories that have a manifest and were [left out](super::CreateOptions::left_out).
+    pub left_out: u64,
     /// Manifests in it.
     pub manifests: u64,
     /// Tags in it.

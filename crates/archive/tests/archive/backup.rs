@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use archive::backup::{RestoreOptions, RestoreReport};
+use archive::backup::{CreateOptions, RestoreOptions, RestoreReport};
 use archive::{Backup, BackupError, Meter};
 use oci::{Algorithm, Digest};
 use registry::RepositoryPattern;
@@ -10,7 +10,7 @@ use storage::Driver;
 use storage::faulty::Faulty;
 
 use crate::support::{
-    LARGE_BYTES, back_up, files, fill, memory, name, on_disk, path, pull_all, push_image,
+    LARGE_BYTES, at_once, back_up, files, fill, memory, name, on_disk, path, pull_all, push_image,
     registry_on, sha256, tag,
 };
 
@@ -329,7 +329,7 @@ async fn nothing_is_removed_while_a_snapshot_is_made() {
     back_up(&source, &place).await;
     place.put(&path("/jobs/another"), "prune".into()).await.unwrap();
     let registry = registry_on(&source);
-    let error = backup.create(&registry, 1, &Meter::default()).await.unwrap_err();
+    let error = backup.create(&registry, &at_once(1), &Meter::default()).await.unwrap_err();
     assert!(matches!(&error, BackupError::Busy { what, .. } if what == "prune"), "{error}");
     assert_eq!(files(&place, "/jobs").await.len(), 1);
 }
@@ -391,4 +391,32 @@ async fn manifests_under_another_digest_are_checked_under_that_one() {
     // Also where no repository is named.
     let mounted = registry.mount_blob(&name("elsewhere"), &layer, None).await.unwrap();
     assert_eq!(mounted, Some(sha256(b"another digest")));
+}
+
+#[tokio::test]
+async fn what_is_left_out_is_counted_and_not_looked_at() {
+    let (source, place, target) = (memory(), memory(), memory());
+    let registry = registry_on(&source);
+    push_image(&registry, "team/app", "v1", &[b"shared", b"own"]).await;
+    push_image(&registry, "ghcr.io/app", "v1", &[b"shared", b"cached"]).await;
+    push_image(&registry, "ghcr.io/other", "v1", &[b"never came"]).await;
+    let lost = registry::layout::blob_data(&sha256(b"never came"));
+    source.delete(&lost.parent().unwrap()).await.unwrap();
+
+    let whole = back_up(&source, &memory()).await;
+    assert_eq!((whole.repositories, whole.left_out, whole.incomplete.total), (3, 0, 1));
+    let options = CreateOptions {
+        left_out: Some(Arc::new(|name| name.as_str().starts_with("ghcr.io/"))),
+        ..CreateOptions::default()
+    };
+    let backup = Backup::make(Arc::clone(&place)).await.unwrap();
+    let report = backup.create(&registry, &options, &Meter::default()).await.unwrap();
+    assert_eq!((report.repositories, report.left_out, report.incomplete.total), (1, 2, 0));
+    restore_all(&place, &target).await;
+    let restored = registry_on(&target);
+    assert!(restored.stat_blob(&name("team/app"), &sha256(b"shared")).await.is_ok());
+    assert!(restored.stat_blob(&name("ghcr.io/app"), &sha256(b"cached")).await.is_err());
+    assert!(
+        files(&place, "/blobs").await.keys().all(|path| !path.contains(&sha256(b"cached").hex()))
+    );
 }

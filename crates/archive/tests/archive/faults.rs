@@ -7,13 +7,13 @@ use archive::{Backup, BackupError, Meter};
 use storage::Driver;
 use storage::faulty::{Fault, Faulty};
 
-use crate::support::{files, fill, memory, on_disk, pull_all, push_image, registry_on};
+use crate::support::{at_once, files, fill, memory, on_disk, pull_all, push_image, registry_on};
 
 const REGISTRY: &str = "/docker/registry/v2";
 
 async fn create(source: &Arc<dyn Driver>, place: Arc<dyn Driver>) -> Result<String, BackupError> {
     let backup = Backup::make(place).await?;
-    let report = backup.create(&registry_on(source), 1, &Meter::default()).await?;
+    let report = backup.create(&registry_on(source), &at_once(1), &Meter::default()).await?;
     Ok(report.snapshot)
 }
 
@@ -89,7 +89,8 @@ async fn a_snapshot_that_is_given_up_leaves_what_was_there() {
     let mut dropped = 0;
     for steps in 0..60 {
         let meter = Meter::default();
-        let making = backup.create(&registry, 2, &meter);
+        let options = at_once(2);
+        let making = backup.create(&registry, &options, &meter);
         let time = std::time::Duration::from_micros(steps * 300);
         dropped += u32::from(tokio::time::timeout(time, making).await.is_err());
     }
@@ -99,7 +100,7 @@ async fn a_snapshot_that_is_given_up_leaves_what_was_there() {
 
     let meter = Meter::default();
     meter.stop();
-    let stopped = backup.create(&registry, 2, &meter).await;
+    let stopped = backup.create(&registry, &at_once(2), &meter).await;
     assert!(matches!(stopped, Err(BackupError::Stopped)), "{stopped:?}");
 }
 

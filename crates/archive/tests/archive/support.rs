@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use archive::backup::CreateOptions;
 use archive::{Backup, Meter};
 use bytes::Bytes;
 use futures_util::{TryStreamExt as _, stream};
@@ -242,11 +243,16 @@ pub(crate) async fn pull_all(driver: &Arc<dyn Driver>) -> usize {
     pulled
 }
 
+/// So many things at once.
+pub(crate) fn at_once(concurrency: usize) -> CreateOptions {
+    CreateOptions { concurrency, ..CreateOptions::default() }
+}
+
 /// A snapshot of a registry.
 pub(crate) async fn back_up(
     source: &Arc<dyn Driver>,
     to: &Arc<dyn Driver>,
 ) -> archive::backup::CreateReport {
     let backup = Backup::make(Arc::clone(to)).await.unwrap();
-    backup.create(&registry_on(source), 4, &Meter::default()).await.unwrap()
+    backup.create(&registry_on(source), &at_once(4), &Meter::default()).await.unwrap()
 }

@@ -44,6 +44,9 @@ pub(crate) struct CreateArguments {
     /// Of such a file only `storage` counts, and REGISTRY_* variables do not apply to it.
     #[arg(value_name = "BACKUP")]
     pub(crate) place: PathBuf,
+    /// Take along the repositories that are mirrored (`proxy`), which can be fetched again.
+    #[arg(long)]
+    pub(crate) mirrored: bool,
     #[command(flatten)]
     pub(crate) common: CommonArguments,
 }

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use archive::Backup;
-use archive::backup::RestoreOptions;
+use archive::backup::{CreateOptions, RestoreOptions};
 use registry::Registry;
 
 use super::job::{self, Outcome};
@@ -16,7 +16,7 @@ use super::registry_of;
 use crate::cli::{
     BackupCommand, CreateArguments, PruneArguments, RestoreArguments, VerifyArguments,
 };
-use crate::{options, storage_driver};
+use crate::{mirroring, options, storage_driver};
 use report::Texts;
 
 /// Runs one of the commands.
@@ -39,8 +39,14 @@ fn create(arguments: &CreateArguments) -> ExitCode {
         let backup = Backup::make(place).await;
         let backup = backup.with_context(|| arguments.place.display().to_string())?;
         let registry = Registry::new(source, reading(options::registry(&config)));
-        let concurrency = usize::from(arguments.common.concurrency);
-        let outcome = backup.create(&registry, concurrency, &meter).await;
+        let options = CreateOptions {
+            concurrency: usize::from(arguments.common.concurrency),
+            left_out: match arguments.mirrored {
+                true => None,
+                false => mirroring::selection(&config)?,
+            },
+        };
+        let outcome = backup.create(&registry, &options, &meter).await;
         ended(outcome, arguments.common.json, report::of_create, |r| r.is_success())
     })
 }

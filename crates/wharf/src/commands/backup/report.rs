@@ -16,7 +16,7 @@ pub(super) struct Texts {
 }
 
 pub(super) fn of_create(report: &CreateReport) -> Texts {
-    let summary = format!(
+    let mut summary = format!(
         "snapshot {}: {} repositories, {} manifests, {} tags\n\
          copied: {} blobs of {}\n\
          there before: {} blobs\n",
@@ -28,6 +28,12 @@ pub(super) fn of_create(report: &CreateReport) -> Texts {
         HumanBytes(report.copied_bytes),
         HumanCount(report.there_blobs),
     );
+    if report.left_out > 0 {
+        let left_out = HumanCount(report.left_out);
+        summary.push_str(&format!(
+            "left out: {left_out} mirrored repositories (--mirrored takes them along)\n"
+        ));
+    }
     let kinds = [
         ("damaged, left out", &report.damaged),
         ("not there, left out", &report.gone),
