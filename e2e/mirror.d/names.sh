@@ -54,6 +54,8 @@ mirror_start counted
 SERVER_ENV=()
 rules
 pulls_layout "cold" src "$IMAGE" $app one
+# A client has its last byte before it is on the disk.
+wait_for 10 nothing_is_fetched || fail "a fetch has no end"
 pulls_layout "warm" src "$IMAGE" $app one
 expect 200 "metrics" GET "http://127.0.0.1:$DEBUG_PORT/metrics"
 counted() { awk -v s="$1" '$1 == s { print $2 }' "$RESPONSE_BODY"; }

@@ -78,6 +78,10 @@ mirror_start() {
 ${2:-}"
 }
 
+# figure METRIC: what the mirror's metrics on DEBUG_PORT say of it.
+figure() { curl -s --noproxy '*' "http://127.0.0.1:$DEBUG_PORT/metrics" | awk -v s="$1" '$1 == s { print $2 }'; }
+nothing_is_fetched() { [ "$(figure wharf_mirror_fetches_in_flight)" = 0 ]; }
+
 # stored DIGEST: whether the mirror has the data of a blob.
 stored() { local hex=${1#sha256:}; [ -e "$VOLUME/docker/registry/v2/blobs/sha256/${hex:0:2}/$hex/data" ]; }
 # linked REPOSITORY DIGEST: whether the mirror has the blob in the repository.

@@ -57,7 +57,9 @@ pub use sections::{
     middleware::{Middleware, MiddlewareEntry},
     notifications::{Endpoint, Notifications, Outbox},
     policy::Policy,
-    proxy::{Caching, CredentialHelper, Credentials, Proxy, Rewrite, Upstream, UpstreamTls},
+    proxy::{
+        Caching, CredentialHelper, Credentials, Prefetch, Proxy, Rewrite, Upstream, UpstreamTls,
+    },
     redis::{Redis, RedisRouting, RedisTls},
     retention::{Retention, RetentionRule},
     storage::{

@@ -7,6 +7,7 @@ use oci::{NameError, RepositoryName};
 use registry::RepositoryPattern;
 use registry::eviction::Lifetime;
 
+use crate::ahead::Prefetch;
 use crate::upstream::Upstream;
 
 /// An upstream, what it covers, and how it is asked.
@@ -39,6 +40,10 @@ pub struct Policy {
     pub offline: bool,
     /// Whether it gets the credentials that the client sent here.
     pub forward_auth: bool,
+    /// What is fetched ahead of clients.
+    pub prefetch: Prefetch,
+    /// The largest image of which something is fetched ahead, in bytes; `None` for any size.
+    pub prefetch_bytes_max: Option<u64>,
 }
 
 /// Upstreams that can't stand beside each other.

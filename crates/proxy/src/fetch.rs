@@ -113,12 +113,23 @@ pub struct FetchCounts {
 impl Fetches {
     /// Joins the fetch of a blob, or begins it.
     pub(crate) fn join(self: &Arc<Self>, order: Order) -> Reader {
+        let (reader, joined) = self.enter(order);
+        self.joined.fetch_add(u64::from(joined), Ordering::Relaxed);
+        reader
+    }
+
+    /// The same for somebody who is no client, and does not count as one.
+    pub(crate) fn attend(self: &Arc<Self>, order: Order) -> Reader {
+        self.enter(order).0
+    }
+
+    /// Who waits for a blob from now on, and whether it was being fetched before.
+    fn enter(self: &Arc<Self>, order: Order) -> (Reader, bool) {
         let key = (order.name.clone(), order.digest);
         let mut flights = self.lock();
         // Whoever is on the list is not given up before this lock is free, and then has a reader.
         if let Some(flight) = flights.get(&key) {
-            self.joined.fetch_add(1, Ordering::Relaxed);
-            return Reader::new(flight);
+            return (Reader::new(flight), true);
         }
         let number = self.begun.fetch_add(1, Ordering::Relaxed);
         // One that ended meanwhile may have been about this blob.
@@ -126,7 +137,7 @@ impl Fetches {
         let flight = Arc::new(task::begin(Arc::clone(self), order, number, look_first));
         let reader = Reader::new(&flight);
         flights.insert(key, flight);
-        reader
+        (reader, false)
     }
 
     /// How many have ended.
@@ -224,6 +235,32 @@ impl Reader {
         };
         drop(opened);
         Ok(Arc::new(Incoming { reader: self, size_bytes }))
+    }
+}
+
+impl Reader {
+    /// Waits until the blob is here; its size, in bytes.
+    pub(crate) async fn landed(&self) -> Result<u64> {
+        let mut stage = self.flight().stage.clone();
+        match stage.wait_for(Stage::is_last).await.as_deref() {
+            Ok(Stage::Here { size_bytes, .. }) => Ok(*size_bytes),
+            Ok(Stage::Failed(error)) => Err(error.clone()),
+            Ok(_) | Err(_) => Err(self.flight().given_up()),
+        }
+    }
+
+    /// Waits for it no longer; returns when the fetch has ended, which it does soon if nobody else
+    /// waits for it.
+    pub(crate) async fn leave(self) {
+        let mut stage = self.flight().stage.clone();
+        drop(self);
+        let _ = stage.wait_for(Stage::is_last).await;
+    }
+}
+
+impl Stage {
+    const fn is_last(&self) -> bool {
+        matches!(self, Self::Here { .. } | Self::Failed(_))
     }
 }
 

@@ -3,6 +3,7 @@
 //! [`upstream`] is the client of one other registry. It knows nothing of what is cached. [`Mirror`]
 //! knows which upstream covers which repository, and keeps what it gave in the registry.
 
+mod ahead;
 mod coverage;
 mod error;
 mod fetch;
@@ -11,6 +12,7 @@ pub mod limits;
 mod mirror;
 pub mod upstream;
 
+pub use ahead::{Prefetch, PrefetchCounts};
 pub use coverage::{Coverage, Covering, Namespace, Policy, SetupError};
 pub use error::{MirrorError, Wanted};
 pub use fetch::FetchCounts;

@@ -82,6 +82,26 @@ pub const RESUME_AFTER: Duration = Duration::from_millis(500);
 /// How much of a temporary file is read in one go, in bytes.
 pub const SPOOL_PIECE_BYTES: u64 = 256 << 10;
 
+// ---- fetching ahead of clients ----
+
+/// Manifests and blobs that wait to be fetched ahead. Each takes some 300 bytes; what comes beyond that
+/// is left to whoever asks for it.
+pub const PREFETCH_QUEUE: usize = 2000;
+
+/// How many of them are fetched at once: enough that one large layer does not hold up the others, and
+/// few beside the fetches that somebody waits for.
+pub const PREFETCH_CONCURRENCY: usize = 3;
+
+/// How long an upstream that says that it is asked too much is not asked for them, unless it says how
+/// long itself.
+pub const PREFETCH_PAUSE: Duration = Duration::from_secs(60);
+
+/// Pulls that are left to clients by an upstream that says how many are left, and not of how many.
+pub const PREFETCH_PULLS_KEPT: u64 = 50;
+
+/// How long it may take at the end to give up what is being fetched.
+pub const PREFETCH_END_WITHIN: Duration = Duration::from_secs(2);
+
 // ---- what is remembered ----
 
 /// Tags of which it is remembered when they were looked up last.

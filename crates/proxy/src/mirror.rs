@@ -1,5 +1,6 @@
 //! What is mirrored, as clients see it: from here when it is here, otherwise from its upstream.
 
+mod ahead;
 mod blobs;
 mod lists;
 mod manifests;
@@ -13,6 +14,7 @@ use oci::{Digest, MediaType, Reference, RepositoryName};
 use registry::eviction::EvictionTotals;
 use registry::{Registry, RepositoryPattern, StoredManifest};
 
+use crate::ahead::{Ahead, Limited, PrefetchCounts};
 use crate::coverage::{Coverage, Covering, Namespace, SetupError};
 use crate::error::{MirrorError, Result, Wanted};
 use crate::fetch::{FetchCounts, Fetches};
@@ -30,6 +32,8 @@ pub struct Mirror {
     manifests: Flights<(RepositoryName, Reference), Result<StoredManifest>>,
     looks: Flights<(RepositoryName, Reference), Result<Head>>,
     unattended: Duration,
+    ahead: Arc<Ahead>,
+    limited: Limited,
 }
 
 impl std::fmt::Debug for Mirror {
@@ -71,6 +75,8 @@ pub struct MirrorCounts {
     pub manifests: KindCounts,
     /// Tags that were served though it could not be asked whether they are the latest.
     pub stale: u64,
+    /// What was fetched ahead of clients.
+    pub ahead: PrefetchCounts,
 }
 
 /// What was asked for of one kind, and what came of it.
@@ -107,6 +113,8 @@ impl Mirror {
             manifests: Flights::default(),
             looks: Flights::default(),
             unattended,
+            ahead: Arc::default(),
+            limited: Limited::default(),
         })
     }
 
@@ -159,6 +167,7 @@ impl Mirror {
             fetches,
             upstreams: self.coverage.upstreams().iter().map(health).collect(),
             stale: self.memory.stale(),
+            ahead: self.ahead.counts(),
         }
     }
 }

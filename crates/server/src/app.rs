@@ -143,7 +143,8 @@ impl App {
     }
 
     /// Whether what is fetched from upstreams may be stored just now.
-    pub(crate) fn keeps_what_it_fetches(&self) -> bool {
+    #[must_use]
+    pub fn keeps_what_it_fetches(&self) -> bool {
         !self.read_only.is_on() && !self.free_space.is_low()
     }
 

@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use config::Config;
 use notify::Notifier;
 use objects::Objects;
+use proxy::Mirror;
 use redis_cache::RedisCache;
 use registry::{Registry, Scrub};
 use server::{AccessLog, App, Metrics, StoreHealth};
@@ -24,6 +25,8 @@ pub(crate) struct Parts {
     pub(crate) tls: Option<Arc<tls::Server>>,
     /// Who tells webhooks.
     pub(crate) notifier: Option<Arc<Notifier>>,
+    /// The mirror of other registries.
+    pub(crate) mirror: Option<Arc<Mirror>>,
     /// Who reads the storage through.
     pub(crate) scrub: Option<Arc<Scrub>>,
 }
@@ -71,13 +74,13 @@ pub(crate) async fn assemble(config: &Config, is_traced: bool) -> anyhow::Result
     if let Some(authenticator) = authentication::open(config)? {
         app = app.with_authenticator(authenticator);
     }
-    if let Some(mirror) = mirror {
-        app = app.with_mirror(mirror);
+    if let Some(mirror) = &mirror {
+        app = app.with_mirror(Arc::clone(mirror));
     }
     if let Some(notifier) = &notifier {
         app = app.with_notifier(Arc::clone(notifier));
     }
-    Ok(Parts { app: Arc::new(app), tls, notifier, scrub })
+    Ok(Parts { app: Arc::new(app), tls, notifier, mirror, scrub })
 }
 
 /// Who has something to measure.

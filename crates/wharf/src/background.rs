@@ -75,6 +75,12 @@ pub(crate) async fn start(
         let stopped = stop.clone().cancelled_owned();
         running.push(tokio::spawn(retention::note_pulls(Arc::clone(&parts.app), stopped)));
     }
+    if let Some(mirror) = parts.mirror.as_ref().filter(|_| mirroring::fetches_ahead(config)) {
+        let app = Arc::clone(&parts.app);
+        let may_store = move || app.keeps_what_it_fetches();
+        let stopped = stop.clone().cancelled_owned();
+        running.push(tokio::spawn(Arc::clone(mirror).fetch_ahead(may_store, stopped)));
+    }
     running.extend(debug_server(config, parts, stop).await?);
     Ok(running)
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use config::Config;
 use proxy::{
-    Coverage, Covering, Credentials, Mirror, NameRules, Policy, Secret, TlsOptions, Upstream,
-    UpstreamOptions,
+    Coverage, Covering, Credentials, Mirror, NameRules, Policy, Prefetch, Secret, TlsOptions,
+    Upstream, UpstreamOptions,
 };
 use registry::collection::Selection;
 use registry::{Registry, RepositoryPattern};
@@ -34,7 +34,7 @@ pub(crate) fn open(
     let asked = |upstream: &config::Upstream| anyhow::Ok(Upstream::new(options(upstream)?)?);
     let upstreams = proxy.upstreams.iter().map(|upstream| {
         let asked = asked(upstream).with_context(|| format!("proxy: {}", upstream.name))?;
-        Ok(covering(upstream, Arc::new(asked)))
+        Ok(covering(proxy, upstream, Arc::new(asked)))
     });
     let upstreams = upstreams.collect::<anyhow::Result<Vec<_>>>()?;
     let local = patterns(&proxy.local).context("proxy.local")?;
@@ -53,7 +53,7 @@ pub(crate) fn coverage(config: &Config) -> anyhow::Result<Option<Coverage<()>>> 
     if proxy.upstreams.is_empty() {
         return Ok(None);
     }
-    let upstreams = proxy.upstreams.iter().map(|upstream| covering(upstream, ())).collect();
+    let upstreams = proxy.upstreams.iter().map(|upstream| covering(proxy, upstream, ())).collect();
     let local = patterns(&proxy.local).context("proxy.local")?;
     Ok(Some(Coverage::new(upstreams, local).context("proxy")?))
 }
@@ -74,8 +74,21 @@ pub(crate) fn announce(config: &Config) {
     }
 }
 
-fn covering<U>(upstream: &config::Upstream, asked: U) -> Covering<U> {
-    let config::Caching { ttl, tag_ttl, negative_ttl, stale_if_error, offline } = upstream.caching;
+/// An image that is larger than this part of `maxsize` is not fetched ahead: what is in use would go
+/// because of it.
+const PREFETCH_PART_OF_MAXSIZE: u64 = 4;
+
+/// Whether anything is fetched ahead of clients.
+pub(crate) fn fetches_ahead(config: &Config) -> bool {
+    let is_wanted = |upstream: &config::Upstream| {
+        upstream.caching.prefetch != config::Prefetch::Nothing && !upstream.caching.offline
+    };
+    config.proxy.upstreams.iter().any(is_wanted)
+}
+
+fn covering<U>(proxy: &config::Proxy, upstream: &config::Upstream, asked: U) -> Covering<U> {
+    let config::Caching { ttl, tag_ttl, negative_ttl, stale_if_error, offline, prefetch } =
+        upstream.caching;
     Covering {
         upstream: asked,
         prefix: upstream.prefix.clone(),
@@ -87,6 +100,12 @@ fn covering<U>(upstream: &config::Upstream, asked: U) -> Covering<U> {
             ttl,
             offline,
             forward_auth: upstream.forward_auth,
+            prefetch: match prefetch {
+                config::Prefetch::Nothing => Prefetch::Nothing,
+                config::Prefetch::Layers => Prefetch::Layers,
+                config::Prefetch::All => Prefetch::All,
+            },
+            prefetch_bytes_max: proxy.size_bytes_max.map(|max| max / PREFETCH_PART_OF_MAXSIZE),
         },
     }
 }

@@ -16,7 +16,7 @@ use crate::{
 pub(crate) use self::{credentials::WAYS, url::RegistryUrl};
 pub use self::{
     credentials::{CredentialHelper, Credentials},
-    upstream::{Caching, Rewrite, Upstream, UpstreamTls},
+    upstream::{Caching, Prefetch, Rewrite, Upstream, UpstreamTls},
 };
 
 pub(crate) static SECTION: Section = Section::new(&[
@@ -73,6 +73,12 @@ pub(crate) static SECTION: Section = Section::new(&[
         "Asks no upstream: only what is cached is served. Not in Distribution.",
     )
     .default("false"),
+    schema::choice(
+        "prefetch",
+        upstream::PREFETCH,
+        "What is fetched before clients ask for it, once they have fetched a manifest: `layers` of an image, or `all` that an index has. Not in Distribution.",
+    )
+    .default("none"),
     schema::list(
         "upstreams",
         &upstream::SECTION,

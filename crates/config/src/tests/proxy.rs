@@ -50,6 +50,7 @@ fn distribution_s_upstream_is_one_for_every_name() {
         negative_ttl: Duration::from_secs(10),
         stale_if_error: Duration::from_secs(8760 * 3600),
         offline: false,
+        prefetch: Prefetch::Nothing,
     };
     assert_eq!(upstream.caching, caching);
     assert_eq!(proxy.cache_write_timeout, Duration::from_secs(60));
@@ -60,10 +61,10 @@ fn distribution_s_upstream_is_one_for_every_name() {
 #[test]
 fn an_upstream_has_what_it_says_and_else_what_all_have() {
     let proxy = proxy(
-        "{ttl: 48h, tagttl: 1m, negativettl: 0, staleiferror: 0s, offline: true, maxsize: 1.5GiB, lowwater: 80, keep: 'prod/**', local: ['team/**', own], upstreams: [
+        "{ttl: 48h, tagttl: 1m, negativettl: 0, staleiferror: 0s, offline: true, prefetch: layers, maxsize: 1.5GiB, lowwater: 80, keep: 'prod/**', local: ['team/**', own], upstreams: [
   {prefix: quay.io, url: 'https://Quay.io/'},
   {name: two, prefix: a/b, ns: [B.example:5000], urls: ['http://b:5000/x', 'https://c'], library: true,
-   ttl: 0, tagttl: 2m, negativettl: 3s, staleiferror: 4h, offline: false, forwardauth: true,
+   ttl: 0, tagttl: 2m, negativettl: 3s, staleiferror: 4h, offline: false, prefetch: none, forwardauth: true,
    allow: ['x/**'], deny: [x/y], rewrite: [{from: o, to: p/q}, {from: r}, {to: s}],
    tls: {rootcas: ca.pem, certificate: c, key: k, insecure: true}}]}",
     );
@@ -75,6 +76,7 @@ fn an_upstream_has_what_it_says_and_else_what_all_have() {
     let [quay, two] = &proxy.upstreams[..] else { panic!() };
     assert_eq!((quay.name.as_str(), &*quay.ns), ("quay.io", &["quay.io".to_owned()][..]));
     assert!(!quay.library && quay.caching.offline);
+    assert_eq!(quay.caching.prefetch, Prefetch::Layers);
     assert_eq!(quay.caching.ttl, Some(Duration::from_secs(48 * 3600)));
     assert_eq!(quay.caching.tag_ttl, Duration::from_secs(60));
     assert_eq!((quay.caching.negative_ttl, quay.caching.stale_if_error), Default::default());
@@ -91,6 +93,7 @@ fn an_upstream_has_what_it_says_and_else_what_all_have() {
         negative_ttl: Duration::from_secs(3),
         stale_if_error: Duration::from_secs(4 * 3600),
         offline: false,
+        prefetch: Prefetch::Nothing,
     };
     assert_eq!(two.caching, caching);
     assert!(two.library && two.forward_auth && two.tls.insecure);
@@ -100,6 +103,20 @@ fn an_upstream_has_what_it_says_and_else_what_all_have() {
     let rewrite = |from: &str, to: &str| Rewrite { from: from.into(), to: to.into() };
     assert_eq!(two.rewrite, [rewrite("o", "p/q"), rewrite("r", ""), rewrite("", "s")]);
     assert_eq!(two.registry().as_deref(), Some("b:5000"));
+}
+
+#[test]
+fn what_is_fetched_ahead_is_one_of_three_words() {
+    for (word, expected) in
+        [("none", Prefetch::Nothing), ("layers", Prefetch::Layers), ("all", Prefetch::All)]
+    {
+        let remote = proxy(&format!("{{remoteurl: 'https://h', prefetch: {word}}}"));
+        assert_eq!(remote.upstreams[0].caching.prefetch, expected);
+        let own = format!("{{upstreams: [{{prefix: p, url: 'https://h', prefetch: {word}}}]}}");
+        assert_eq!(proxy(&own).upstreams[0].caching.prefetch, expected);
+    }
+    let found = errors(&with("proxy: {remoteurl: 'https://h', prefetch: some}"), &[]);
+    assert!(found.len() == 1 && found[0].contains("proxy.prefetch"), "{found:?}");
 }
 
 #[test]

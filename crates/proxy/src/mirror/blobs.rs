@@ -1,6 +1,7 @@
 //! Blobs of a mirrored repository.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use oci::Digest;
 use registry::{Blob, BlobStat, Error};
@@ -51,7 +52,7 @@ impl Mirrored<'_> {
     /// # Errors
     /// [`MirrorError`](crate::MirrorError).
     pub async fn open_blob(&self, digest: &Digest) -> Result<Blob> {
-        let Mirrored { mirror, covering, name, .. } = *self;
+        let Mirrored { mirror, name, .. } = *self;
         let ended_before = mirror.fetches.ended();
         match mirror.registry.open_blob(name, digest).await {
             Err(Error::BlobUnknown { .. }) => {}
@@ -65,22 +66,31 @@ impl Mirrored<'_> {
         if let Some(blob) = self.mounted(digest).await? {
             return Ok(self.pushed(blob));
         }
-        let wanted = Wanted::Blob(*digest);
-        let there = self.there(&wanted)?;
-        let opened = mirror.fetches.join(Order {
+        let order = self.order(digest, ended_before, mirror.unattended)?;
+        let opened = mirror.fetches.join(order).opened().await;
+        self.note_absence(&Wanted::Blob(*digest), &opened);
+        Ok(self.pushed(Blob { digest: *digest, object: opened? }))
+    }
+
+    /// What a fetch is told of a blob that was looked for when so many fetches had ended.
+    pub(super) fn order(
+        &self,
+        digest: &Digest,
+        ended_before: u64,
+        unattended: Duration,
+    ) -> Result<Order> {
+        let Mirrored { mirror, covering, name, .. } = *self;
+        Ok(Order {
             registry: Arc::clone(&mirror.registry),
             upstream: Arc::clone(&covering.upstream),
             name: (*name).clone(),
-            there,
+            there: self.there(&Wanted::Blob(*digest))?,
             digest: *digest,
             asking: self.asking.clone(),
-            unattended: mirror.unattended,
+            unattended,
             keeps: self.keeps,
             ended_before,
-        });
-        let opened = opened.opened().await;
-        self.note_absence(&wanted, &opened);
-        Ok(self.pushed(Blob { digest: *digest, object: opened? }))
+        })
     }
 
     /// Counts what goes to a client.
@@ -91,7 +101,7 @@ impl Mirrored<'_> {
 
     /// The blob, if its data lies in the storage because of another repository, and the upstream says
     /// that it is in this one as well.
-    async fn mounted(&self, digest: &Digest) -> Result<Option<Blob>> {
+    pub(super) async fn mounted(&self, digest: &Digest) -> Result<Option<Blob>> {
         let Mirrored { mirror, name, .. } = *self;
         if !self.keeps || !mirror.registry.is_blob_stored(digest).await? {
             return Ok(None);

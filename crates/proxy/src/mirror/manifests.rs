@@ -9,6 +9,7 @@ use tracing::warn;
 
 use super::memory::Memory;
 use super::{Head, Mirrored, Served};
+use crate::ahead::{Ahead, Prefetch, Wish};
 use crate::error::{MirrorError, Result, Wanted};
 use crate::upstream::{Asking, Fetched, Upstream, UpstreamError};
 
@@ -85,7 +86,7 @@ impl Mirrored<'_> {
     }
 
     /// A manifest that is here.
-    async fn here(&self, reference: &Reference) -> Result<Option<StoredManifest>> {
+    pub(super) async fn here(&self, reference: &Reference) -> Result<Option<StoredManifest>> {
         here(&self.mirror.registry, self.name, reference).await
     }
 
@@ -141,11 +142,19 @@ impl Mirrored<'_> {
             return Ok(stored);
         }
         self.mirror.memory.manifests().miss();
+        self.fetch_manifest(reference).await
+    }
+
+    /// Fetches a manifest that is not here, and keeps it; once for all who want it.
+    pub(super) async fn fetch_manifest(&self, reference: &Reference) -> Result<StoredManifest> {
+        let policy = &self.covering.policy;
+        let wish = Wish { what: policy.prefetch, image_bytes_max: policy.prefetch_bytes_max };
         let wanted = Wanted::Manifest(reference.clone());
         let fetch = Fetch {
             registry: Arc::clone(&self.mirror.registry),
             upstream: Arc::clone(&self.covering.upstream),
             memory: Arc::clone(&self.mirror.memory),
+            ahead: (wish.what != Prefetch::Nothing).then(|| (Arc::clone(&self.mirror.ahead), wish)),
             name: self.name.clone(),
             there: self.there(&wanted)?,
             reference: reference.clone(),
@@ -212,7 +221,7 @@ impl Mirrored<'_> {
         Ok(written.map(|at| at.elapsed().unwrap_or_default()))
     }
 
-    fn given_up(&self) -> MirrorError {
+    pub(super) fn given_up(&self) -> MirrorError {
         MirrorError::GivenUp { upstream: self.upstream_name().to_owned() }
     }
 }
@@ -232,6 +241,8 @@ struct Fetch {
     registry: Arc<Registry>,
     upstream: Arc<Upstream>,
     memory: Arc<Memory>,
+    /// Where it is noted what is to be fetched next.
+    ahead: Option<(Arc<Ahead>, Wish)>,
     name: RepositoryName,
     there: RepositoryName,
     reference: Reference,
@@ -259,7 +270,13 @@ impl Fetch {
                 let (upstream, reason) = (self.upstream.name().to_owned(), error.to_string());
                 Err(UpstreamError::Invalid { upstream, reason }.into())
             }
-            kept => kept.map(|()| stored),
+            Err(error) => Err(error),
+            Ok(()) => {
+                if let Some((ahead, wish)) = &self.ahead {
+                    ahead.note(*wish, &self.name, &stored.content, &self.asking);
+                }
+                Ok(stored)
+            }
         }
     }
 }

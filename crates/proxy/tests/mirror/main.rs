@@ -6,6 +6,7 @@
 mod fake;
 mod support;
 
+mod ahead;
 mod blobs;
 mod failing;
 mod indexes;

@@ -8,7 +8,7 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
-use proxy::{KindCounts, Mirror, MirrorCounts, RequestCounts, UpstreamHealth};
+use proxy::{KindCounts, Mirror, MirrorCounts, PrefetchCounts, RequestCounts, UpstreamHealth};
 use registry::eviction::EvictionTotals;
 
 use super::{counter_by, counters, gauges, to_f64};
@@ -29,7 +29,7 @@ impl Mirrored {
 impl Collector for Mirrored {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let Some(mirror) = self.mirror.upgrade() else { return Ok(()) };
-        let MirrorCounts { fetches, upstreams, blobs, manifests, stale } = mirror.counts();
+        let MirrorCounts { fetches, upstreams, blobs, manifests, stale, ahead } = mirror.counts();
         by_kind(&mut encoder, blobs, manifests)?;
         let rows = [
             (
@@ -55,6 +55,7 @@ impl Collector for Mirrored {
             &mut encoder,
             [("wharf_mirror_fetches_in_flight", "Blobs that are being fetched.", in_flight)],
         )?;
+        fetched_ahead(&mut encoder, ahead)?;
         evictions(&mut encoder, mirror.evictions())?;
         requests(&mut encoder, &upstreams)?;
         by_upstream(
@@ -95,6 +96,32 @@ fn by_kind(
         counter_by(encoder, (&format!("registry_proxy_{name}"), help), "type", kinds)?;
     }
     Ok(())
+}
+
+/// What was fetched ahead of clients.
+fn fetched_ahead(encoder: &mut DescriptorEncoder<'_>, ahead: PrefetchCounts) -> fmt::Result {
+    let PrefetchCounts { fetched, fetched_bytes, present, skipped, failed, dropped, waiting } =
+        ahead;
+    counter_by(
+        encoder,
+        (
+            "wharf_mirror_prefetch_parts",
+            "Manifests and blobs that were to be fetched ahead of clients, by what became of them.",
+        ),
+        "outcome",
+        [("fetched", fetched), ("present", present), ("skipped", skipped), ("failed", failed)],
+    )?;
+    let bytes = "The size of what was fetched ahead.";
+    let lost = "Manifests and blobs that were not even noted, as too much was waiting.";
+    counters(
+        encoder,
+        [
+            ("wharf_mirror_prefetch_bytes", bytes, fetched_bytes),
+            ("wharf_mirror_prefetch_dropped", lost, dropped),
+        ],
+    )?;
+    let help = "What waits to be fetched ahead, or is being fetched.";
+    gauges(encoder, [("wharf_mirror_prefetch_waiting", help, Some(to_f64(waiting)))])
 }
 
 /// What evictions did.

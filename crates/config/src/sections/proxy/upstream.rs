@@ -66,6 +66,7 @@ pub(super) static SECTION: Section = Section::new(&[
     schema::duration("negativettl", "As `proxy.negativettl`, which holds unless set."),
     schema::duration("staleiferror", "As `proxy.staleiferror`, which holds unless set."),
     schema::boolean("offline", "As `proxy.offline`, which holds unless set."),
+    schema::choice("prefetch", PREFETCH, "As `proxy.prefetch`, which holds unless set."),
     schema::boolean(
         "forwardauth",
         "Sends it the client's own `Authorization`. Dangerous: it learns the passwords that clients have here, and what is fetched with one client's rights is served to all.",
@@ -73,6 +74,9 @@ pub(super) static SECTION: Section = Section::new(&[
     .default("false"),
 ])
 .closed(UNKNOWN);
+
+/// What may be fetched before it is asked for.
+pub(super) const PREFETCH: &[&str] = &["none", "layers", "all"];
 
 /// A key that was misspelt may not be left out: what it forbids would be allowed.
 pub(super) const UNKNOWN: &str = "setting";
@@ -178,6 +182,20 @@ pub struct Caching {
     pub stale_if_error: Duration,
     /// Whether the upstream is never asked.
     pub offline: bool,
+    /// What is fetched before clients ask for it.
+    pub prefetch: Prefetch,
+}
+
+/// What is fetched before clients ask for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Prefetch {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// Configuration and layers of the images whose manifests they fetch.
+    Layers,
+    /// All that the indexes have which they fetch, as well.
+    All,
 }
 
 /// The keys of a section about caching; what is unset is as in `above`.
@@ -193,6 +211,12 @@ pub(super) fn caching(from: Reader<'_>, above: Option<&Caching>) -> Caching {
         offline: from
             .set_boolean("offline")
             .unwrap_or_else(|| above.is_some_and(|above| above.offline)),
+        prefetch: match from.set_text("prefetch").as_deref() {
+            Some("layers") => Prefetch::Layers,
+            Some("all") => Prefetch::All,
+            Some(_) => Prefetch::Nothing,
+            None => above.map_or(Prefetch::Nothing, |above| above.prefetch),
+        },
     }
 }
 
