@@ -9,7 +9,11 @@ const PATTERN_BYTES_MAX: usize = 255;
 /// A pattern for the names of repositories: `*` is any text without a slash, `**` any text, `?` any
 /// one character but a slash.
 #[derive(Debug, Clone)]
-pub struct RepositoryPattern(Regex);
+pub struct RepositoryPattern {
+    expression: Regex,
+    /// The one name that it matches, when it has no stars and question marks.
+    name: Option<RepositoryName>,
+}
 
 /// A text that is no pattern.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -26,13 +30,20 @@ impl RepositoryPattern {
     /// [`PatternError`] when it has characters that no name has.
     pub fn parse(text: &str) -> Result<Self, PatternError> {
         let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-/".contains(c);
-        compile(text, is_plain).map(Self).ok_or_else(|| PatternError(shortened(text)))
+        let expression = compile(text, is_plain).ok_or_else(|| PatternError(shortened(text)))?;
+        Ok(Self { expression, name: RepositoryName::parse(text).ok() })
     }
 
     /// Whether a repository is meant.
     #[must_use]
     pub fn matches(&self, name: &RepositoryName) -> bool {
-        self.0.is_match(name.as_str())
+        self.expression.is_match(name.as_str())
+    }
+
+    /// The one name that it matches, when it is a name.
+    #[must_use]
+    pub fn name(&self) -> Option<RepositoryName> {
+        self.name.clone()
     }
 }
 
@@ -123,6 +134,9 @@ mod tests {
                 "{pattern}"
             );
         }
+        let name = |text: &str| RepositoryPattern::parse(text).unwrap().name();
+        assert_eq!(name("a/b"), RepositoryName::parse("a/b").ok());
+        assert_eq!([name("a/*"), name("a?"), name("a/")], [None, None, None]);
         for wrong in ["", "A", "a b", "[a]", "a\u{e4}"] {
             assert!(RepositoryPattern::parse(wrong).is_err(), "{wrong}");
         }
