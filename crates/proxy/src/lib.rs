@@ -19,6 +19,7 @@ pub use fetch::FetchCounts;
 pub use mirror::{Head, KindCounts, Mirror, MirrorCounts, Mirrored, Served};
 pub use outbound::Secret;
 pub use upstream::{
-    Asking, BlobBody, Credentials, Fetched, NameRules, RateLimit, RequestCounts, Resolved,
-    TlsOptions, Upstream, UpstreamError, UpstreamHealth, UpstreamOptions, UpstreamSetupError,
+    Asking, Begun, BlobBody, Credentials, Fetched, NameRules, Outgoing, PendingUpload, PutManifest,
+    RateLimit, RequestCounts, Resolved, TlsOptions, Upstream, UpstreamError, UpstreamHealth,
+    UpstreamOptions, UpstreamSetupError,
 };

@@ -38,6 +38,12 @@ pub const TAGS_MAX: usize = 100_000;
 /// Tags that are asked for in one page.
 pub const TAGS_PAGE: usize = 1000;
 
+/// Repositories that are asked for in one page of a catalog. Some registries refuse more.
+pub const CATALOG_PAGE: usize = 100;
+
+/// Most pages of a catalog that are asked for one after the other.
+pub const CATALOG_PAGES_MAX: usize = 2000;
+
 /// Most referrers that are taken from an upstream for one subject.
 pub const REFERRERS_MAX: usize = 10_000;
 
@@ -49,6 +55,15 @@ pub const ERROR_CHARS_MAX: usize = 300;
 
 /// Longest wait that an upstream may ask for with `Retry-After`.
 pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(24 * 3600);
+
+// ---- pushing ----
+
+/// How long an upstream may take to make a blob of what it has got: one behind an object store copies
+/// it.
+pub const COMMIT_TIMEOUT: Duration = Duration::from_secs(15 * 60);
+
+/// How often it is looked whether the sending of a blob stands still.
+pub const SENDING_LOOK_INTERVAL: Duration = Duration::from_millis(500);
 
 // ---- tokens ----
 

@@ -17,12 +17,17 @@ mod manifests;
 mod names;
 mod options;
 mod reading;
+mod scope;
 mod search;
+mod throttle;
 mod token;
+mod writing;
 
 use std::fmt;
+use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::Stream;
@@ -34,10 +39,12 @@ use self::endpoint::Endpoint;
 use self::health::Counters;
 use self::logins::Logins;
 use self::search::Search;
+use self::throttle::Throttle;
 
 pub use error::{UpstreamError, UpstreamSetupError};
 pub use health::{RateLimit, RequestCounts, UpstreamHealth};
 pub use options::{Credentials, NameRules, TlsOptions, UpstreamOptions};
+pub use writing::{Begun, Outgoing, PendingUpload, PutManifest};
 
 /// How something is asked for.
 #[derive(Debug, Clone, Default)]
@@ -48,6 +55,9 @@ pub struct Asking {
     /// Endpoints that are passed over at first, of those that there are: how often this was
     /// tried before.
     pub attempt: usize,
+    /// Whether only the first endpoint counts: it is the one that is written to, and what another one
+    /// has says nothing of it.
+    pub first_only: bool,
 }
 
 /// What a reference names.
@@ -97,6 +107,7 @@ pub struct Upstream {
     names: NameRules,
     endpoints: Vec<Endpoint>,
     counters: Arc<Counters>,
+    throttle: Arc<Throttle>,
 }
 
 impl Upstream {
@@ -114,10 +125,13 @@ impl Upstream {
         }
         let counters = Arc::new(Counters::default());
         let logins = Arc::new(Logins::new(&options)?);
-        let endpoint =
-            |url| Endpoint::new(&options, url, Arc::clone(&logins), Arc::clone(&counters));
+        let throttle = Arc::new(Throttle::default());
+        let endpoint = |url| {
+            let (logins, counters) = (Arc::clone(&logins), Arc::clone(&counters));
+            Endpoint::new(&options, url, logins, counters, Arc::clone(&throttle))
+        };
         let endpoints = options.endpoints.iter().map(endpoint).collect::<Result<_, _>>()?;
-        Ok(Self { name: options.name, names: options.names, endpoints, counters })
+        Ok(Self { name: options.name, names: options.names, endpoints, counters, throttle })
     }
 
     /// Its name in errors, logs and metrics.
@@ -248,6 +262,32 @@ impl Upstream {
         search.result()
     }
 
+    /// Repositories, in the upstream's order, at most so many, and whether there are more.
+    ///
+    /// # Errors
+    /// [`UpstreamError`].
+    pub async fn repositories(
+        &self,
+        limit: usize,
+        asking: &Asking,
+    ) -> Result<(Vec<RepositoryName>, bool), UpstreamError> {
+        let mut search = self.search(asking);
+        while let Some(endpoint) = search.next() {
+            search.take(endpoint, endpoint.repositories(limit, asking).await);
+        }
+        search.result()
+    }
+
+    /// Has it asked no more often than so many times in a minute, by whoever uses this client.
+    pub fn limit_requests(&self, per_minute: NonZeroU32) {
+        self.throttle.limit(per_minute);
+    }
+
+    /// Has it asked nothing for so long, as it wants to be left alone.
+    pub fn hold(&self, wait: Duration) {
+        self.throttle.hold(wait);
+    }
+
     /// How it is doing.
     #[must_use]
     pub fn health(&self) -> UpstreamHealth {
@@ -255,6 +295,10 @@ impl Upstream {
     }
 
     fn search<T>(&self, asking: &Asking) -> Search<'_, T> {
-        Search::new(&self.name, &self.endpoints, asking.attempt)
+        let endpoints = match asking.first_only {
+            true => &self.endpoints[..1],
+            false => &self.endpoints[..],
+        };
+        Search::new(&self.name, endpoints, asking.attempt)
     }
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use http::HeaderValue;
-use oci::{Algorithm, Digest, RepositoryName};
+use oci::{Algorithm, Digest};
 use quick_cache::sync::Cache;
 use tokio::time::Instant;
 
@@ -15,6 +15,7 @@ use super::challenge::{Bearer, Challenge};
 use super::endpoint::Endpoint;
 use super::error::UpstreamError;
 use super::logins::Login;
+use super::scope::Scope;
 use super::token::{Token, exchange};
 use crate::Secret;
 use crate::limits::TOKENS_MAX;
@@ -92,7 +93,7 @@ enum Usual {
     },
 }
 
-/// The tokens of one repository for one asker: one is had at a time.
+/// The tokens for one scope of one asker: one is had at a time.
 #[derive(Debug, Default)]
 struct Slot {
     /// What the last one was had for.
@@ -102,7 +103,7 @@ struct Slot {
     failed: Option<(Instant, UpstreamError)>,
 }
 
-type Key = (RepositoryName, Option<Digest>);
+type Key = (Scope, Option<Digest>);
 
 /// How an endpoint is told who asks.
 pub(crate) struct Authority {
@@ -127,25 +128,25 @@ impl Authority {
     pub(crate) async fn ready(
         &self,
         endpoint: &Endpoint,
-        repository: &RepositoryName,
+        scope: &Scope,
         who: &Who,
     ) -> Result<Option<HeaderValue>, UpstreamError> {
         if let Who::AsIs(sent) = who {
             return Ok(Some(sent.clone()));
         }
         let (realm, service) = match self.usual() {
-            Usual::Nothing => return Ok(None),
+            Usual::Nothing => return Ok(self.known(scope, who).await),
             Usual::Basic => return Ok(who.login(endpoint).await?.basic()),
             Usual::Bearer { realm, service } => (realm, service),
         };
         let started = Instant::now();
-        let slot = self.slot(repository, who);
+        let slot = self.slot(scope, who);
         let mut slot = slot.lock().await;
         if let Some(token) = slot.token.as_ref().and_then(Token::fresh) {
             return Ok(Some(token));
         }
         let bearer = slot.bearer.take().unwrap_or(Bearer { realm, service, scope: None });
-        let had = self.exchange(endpoint, repository, who, &mut slot, bearer, started).await;
+        let had = self.exchange(endpoint, scope, who, &mut slot, bearer, started).await;
         if had.is_err() {
             // Perhaps it is asked for in another way by now.
             *self.lock_usual() = Usual::Nothing;
@@ -157,7 +158,7 @@ impl Authority {
     pub(crate) async fn meet(
         &self,
         endpoint: &Endpoint,
-        repository: &RepositoryName,
+        scope: &Scope,
         who: &Who,
         challenge: Challenge,
         sent: Option<&HeaderValue>,
@@ -174,16 +175,16 @@ impl Authority {
             Challenge::Bearer(bearer) => bearer,
         };
         let started = Instant::now();
-        let slot = self.slot(repository, who);
+        let slot = self.slot(scope, who);
         let mut slot = slot.lock().await;
         // Another request may have had a new one in the meantime.
         let other = slot.token.as_ref().and_then(Token::fresh).filter(|other| Some(other) != sent);
         if let Some(token) = other {
             return Ok(Some(token));
         }
-        let usual = bearer.scope.as_deref().is_none_or(|scope| scope == pull_scope(repository));
+        let usual = bearer.scope.as_deref().is_none_or(|asked_for| scope.is(asked_for));
         let (realm, service) = (bearer.realm.clone(), bearer.service.clone());
-        let token = self.exchange(endpoint, repository, who, &mut slot, bearer, started).await?;
+        let token = self.exchange(endpoint, scope, who, &mut slot, bearer, started).await?;
         if usual {
             *self.lock_usual() = Usual::Bearer { realm, service };
         }
@@ -194,7 +195,7 @@ impl Authority {
     async fn exchange(
         &self,
         endpoint: &Endpoint,
-        repository: &RepositoryName,
+        scope: &Scope,
         who: &Who,
         slot: &mut Slot,
         mut bearer: Bearer,
@@ -206,7 +207,7 @@ impl Authority {
             return Err(error.clone());
         }
         slot.token = None;
-        let scope = bearer.scope.get_or_insert_with(|| pull_scope(repository)).clone();
+        let scope = bearer.scope.get_or_insert_with(|| scope.to_string()).clone();
         let login = who.login(endpoint).await;
         let had = match login {
             Ok(login) => exchange(endpoint, &bearer, &scope, &login).await,
@@ -225,8 +226,16 @@ impl Authority {
         }
     }
 
-    fn slot(&self, repository: &RepositoryName, who: &Who) -> Arc<tokio::sync::Mutex<Slot>> {
-        let key = (repository.clone(), who.key());
+    /// A token that was had for the same before, from an endpoint that asks for it in ways that
+    /// can't be foreseen.
+    async fn known(&self, scope: &Scope, who: &Who) -> Option<HeaderValue> {
+        let slot = self.slots.get(&(scope.clone(), who.key()))?;
+        let slot = slot.lock().await;
+        slot.token.as_ref().and_then(Token::fresh)
+    }
+
+    fn slot(&self, scope: &Scope, who: &Who) -> Arc<tokio::sync::Mutex<Slot>> {
+        let key = (scope.clone(), who.key());
         let new = || Ok::<_, std::convert::Infallible>(Arc::default());
         match self.slots.get_or_insert_with(&key, new) {
             Ok(slot) => slot,
@@ -241,8 +250,4 @@ impl Authority {
     fn lock_usual(&self) -> std::sync::MutexGuard<'_, Usual> {
         self.usual.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn pull_scope(repository: &RepositoryName) -> String {
-    format!("repository:{repository}:pull")
 }

@@ -15,6 +15,7 @@ use super::error::UpstreamError;
 use super::health::Counters;
 use super::manifests::size_said;
 use super::reading::next_piece;
+use super::scope::Scope;
 use super::{Asking, BlobBody};
 
 impl Endpoint {
@@ -119,7 +120,9 @@ impl Endpoint {
         asking: &Asking,
     ) -> Result<Answer, UpstreamError> {
         let url = self.url_of(repository, &format!("blobs/{digest}"));
-        self.ask(&Question { method, url, repository, accept: None, range, asking }).await
+        let scope = Scope::Pull(repository.clone());
+        let (accept, content) = (None, None);
+        self.ask(&Question { method, url, scope, accept, range, content, asking }).await
     }
 }
 

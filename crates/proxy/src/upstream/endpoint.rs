@@ -4,7 +4,11 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, HeaderValue, LOCATION, RANGE};
+use bytes::Bytes;
+use http::header::{
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, LOCATION,
+    RANGE,
+};
 use http::{Method, StatusCode};
 use oci::RepositoryName;
 use reqwest::{Response, Url};
@@ -19,6 +23,8 @@ use super::health::Counters;
 use super::logins::Logins;
 use super::options::UpstreamOptions;
 use super::reading::{BodyFault, describe, forbidden, read_body};
+use super::scope::Scope;
+use super::throttle::Throttle;
 use crate::limits::{ENDPOINT_DOWN_FOR, ERROR_BYTES_MAX, REDIRECTS_MAX};
 
 /// One endpoint of an upstream.
@@ -32,6 +38,7 @@ pub(crate) struct Endpoint {
     authority: Authority,
     logins: Arc<Logins>,
     pub(crate) counters: Arc<Counters>,
+    throttle: Arc<Throttle>,
     answer_timeout: Duration,
     pub(crate) body_idle_timeout: Duration,
     down_until: Mutex<Option<Instant>>,
@@ -42,9 +49,11 @@ pub(crate) struct Endpoint {
 pub(crate) struct Question<'a> {
     pub(crate) method: Method,
     pub(crate) url: Url,
-    pub(crate) repository: &'a RepositoryName,
+    pub(crate) scope: Scope,
     pub(crate) accept: Option<&'static str>,
     pub(crate) range: Option<HeaderValue>,
+    /// What is sent, and its media type; only with what writes.
+    pub(crate) content: Option<(&'static str, Bytes)>,
     pub(crate) asking: &'a Asking,
 }
 
@@ -56,12 +65,20 @@ pub(crate) struct Answer {
     pub(crate) strayed: bool,
 }
 
+impl Question<'_> {
+    /// Whether it is to change something.
+    fn writes(&self) -> bool {
+        !matches!(self.method, Method::GET | Method::HEAD)
+    }
+}
+
 impl Endpoint {
     pub(crate) fn new(
         options: &UpstreamOptions,
         url: &Url,
         logins: Arc<Logins>,
         counters: Arc<Counters>,
+        throttle: Arc<Throttle>,
     ) -> Result<Self, UpstreamSetupError> {
         let unusable = |reason: &str| UpstreamSetupError::Url {
             upstream: options.name.clone(),
@@ -89,6 +106,7 @@ impl Endpoint {
             authority: Authority::default(),
             logins,
             counters,
+            throttle,
             answer_timeout: options.answer_timeout,
             body_idle_timeout: options.body_idle_timeout,
             down_until: Mutex::default(),
@@ -102,19 +120,43 @@ impl Endpoint {
         url
     }
 
+    /// The URL of something that is in no repository.
+    pub(crate) fn url_of_all(&self, what: &str) -> Url {
+        let mut url = self.url.clone();
+        url.set_path(&format!("{}v2/{what}", self.url.path()));
+        url
+    }
+
+    /// How it is told who asks, without a question: for what can be sent only once.
+    ///
+    /// # Errors
+    /// [`UpstreamError`] when there is nobody to be.
+    pub(crate) async fn authorization(
+        &self,
+        scope: &Scope,
+        asking: &Asking,
+    ) -> Result<Option<HeaderValue>, UpstreamError> {
+        self.authority.ready(self, scope, &Who::of(asking)).await
+    }
+
+    /// Waits until it may be asked once more.
+    pub(crate) async fn turn(&self) {
+        self.throttle.turn().await;
+    }
+
     /// Asks, and lets the endpoint know who asks when it wants to know. The answer may be a no.
     ///
     /// # Errors
     /// [`UpstreamError`] when there is no answer, or none to the question who may ask.
     pub(crate) async fn ask(&self, question: &Question<'_>) -> Result<Answer, UpstreamError> {
         let who = Who::of(question.asking);
-        let ready = self.authority.ready(self, question.repository, &who).await?;
+        let ready = self.authority.ready(self, &question.scope, &who).await?;
         let answer = self.follow(question, ready.as_ref()).await?;
         if answer.response.status() != StatusCode::UNAUTHORIZED || answer.strayed {
             return Ok(answer);
         }
         let Some(challenge) = Challenge::of(answer.response.headers()) else { return Ok(answer) };
-        let met = self.authority.meet(self, question.repository, &who, challenge, ready.as_ref());
+        let met = self.authority.meet(self, &question.scope, &who, challenge, ready.as_ref());
         match met.await? {
             None => Ok(answer),
             Some(authorization) => {
@@ -148,11 +190,21 @@ impl Endpoint {
             if let Some(authorization) = authorization.filter(|_| !strayed) {
                 request = request.header(AUTHORIZATION, authorization);
             }
+            if let Some((media_type, content)) = &question.content {
+                request = request
+                    .header(CONTENT_TYPE, HeaderValue::from_static(media_type))
+                    .body(content.clone());
+            } else if question.writes() {
+                request = request.header(CONTENT_LENGTH, HeaderValue::from_static("0"));
+            }
             let response = self.send(request).await?;
             if !strayed {
                 self.counters.note_rate_limit(response.headers());
             }
-            let Some(next) = self.redirected(&response, &url)? else {
+            // Another method would be meant there.
+            let is_final = question.writes() && !matches!(response.status().as_u16(), 307 | 308);
+            let next = if is_final { None } else { self.redirected(&response, &url)? };
+            let Some(next) = next else {
                 return Ok(Answer { response, strayed });
             };
             self.drain(response).await;
@@ -166,6 +218,7 @@ impl Endpoint {
         &self,
         request: reqwest::RequestBuilder,
     ) -> Result<Response, UpstreamError> {
+        self.throttle.turn().await;
         match tokio::time::timeout(self.answer_timeout, request.send()).await {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(error)) => Err(match forbidden(&error) {
@@ -186,18 +239,23 @@ impl Endpoint {
         }
         let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
         let next = location.and_then(|location| url.join(location).ok());
-        let mut next = next.ok_or_else(|| self.invalid("it leads nowhere".to_owned()))?;
+        let next = next.ok_or_else(|| self.invalid("it leads nowhere".to_owned()))?;
+        self.may_lead(url, next).map(Some)
+    }
+
+    /// Where an answer to a request for `url` leads to, if that may be.
+    pub(crate) fn may_lead(&self, url: &Url, mut next: Url) -> Result<Url, UpstreamError> {
         if url.scheme() == "https" && next.scheme() != "https" {
             return Err(self.invalid("it leads from https to http".to_owned()));
         }
         // Credentials in a URL are not followed anywhere.
         let _ = next.set_username("");
         let _ = next.set_password(None);
-        Ok(Some(next))
+        Ok(next)
     }
 
     /// Reads a short answer to its end, so that its connection can be used again.
-    async fn drain(&self, mut response: Response) {
+    pub(crate) async fn drain(&self, mut response: Response) {
         let _ = read_body(&mut response, ERROR_BYTES_MAX, self.body_idle_timeout).await;
     }
 
@@ -226,7 +284,7 @@ impl Endpoint {
         UpstreamError::Invalid { upstream: self.upstream.to_string(), reason: reason.into() }
     }
 
-    fn unreachable(&self, reason: String) -> UpstreamError {
+    pub(crate) fn unreachable(&self, reason: String) -> UpstreamError {
         UpstreamError::Unreachable { upstream: self.upstream.to_string(), reason }
     }
 

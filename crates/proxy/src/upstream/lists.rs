@@ -11,7 +11,11 @@ use super::Asking;
 use super::endpoint::{Endpoint, Question};
 use super::error::UpstreamError;
 use super::reading::read_body;
-use crate::limits::{LIST_PAGE_BYTES_MAX, LIST_PAGES_MAX, REFERRERS_MAX, TAGS_MAX, TAGS_PAGE};
+use super::scope::Scope;
+use crate::limits::{
+    CATALOG_PAGE, CATALOG_PAGES_MAX, LIST_PAGE_BYTES_MAX, LIST_PAGES_MAX, REFERRERS_MAX, TAGS_MAX,
+    TAGS_PAGE,
+};
 
 /// A page, and what is asked for the next one.
 struct ListPage {
@@ -41,7 +45,7 @@ impl Endpoint {
         }
         let mut tags = Vec::new();
         for _ in 0..LIST_PAGES_MAX {
-            let page = self.page(name, &url, None, asking).await?;
+            let page = self.page(Scope::Pull(name.clone()), &url, None, asking).await?;
             let body: Body = serde_json::from_slice(&page.content)
                 .map_err(|_| self.invalid("it is no list of tags"))?;
             // What is no tag can't be asked for either.
@@ -62,6 +66,38 @@ impl Endpoint {
         Ok((tags, true))
     }
 
+    /// Repositories, in the endpoint's order, and whether there are more. What is no name is left
+    /// out: it can't be asked for either.
+    pub(crate) async fn repositories(
+        &self,
+        limit: usize,
+        asking: &Asking,
+    ) -> Result<(Vec<RepositoryName>, bool), UpstreamError> {
+        #[derive(Deserialize)]
+        struct Body {
+            repositories: Option<Vec<String>>,
+        }
+        let mut url = self.url_of_all("_catalog");
+        url.query_pairs_mut().append_pair("n", &limit.clamp(1, CATALOG_PAGE).to_string());
+        let mut names = Vec::new();
+        for _ in 0..CATALOG_PAGES_MAX {
+            let page = self.page(Scope::Catalog, &url, None, asking).await?;
+            let body: Body = serde_json::from_slice(&page.content)
+                .map_err(|_| self.invalid("it is no list of repositories"))?;
+            let found = body.repositories.unwrap_or_default().into_iter();
+            names.extend(found.filter_map(|name| RepositoryName::parse(&name).ok()));
+            if names.len() > limit {
+                names.truncate(limit);
+                return Ok((names, true));
+            }
+            let Some(next) = page.next.filter(|next| Some(next.as_str()) != url.query()) else {
+                return Ok((names, false));
+            };
+            url.set_query(Some(&next));
+        }
+        Ok((names, true))
+    }
+
     pub(crate) async fn referrers(
         &self,
         name: &RepositoryName,
@@ -75,7 +111,7 @@ impl Endpoint {
         }
         let mut found = Vec::new();
         for number in 0..LIST_PAGES_MAX {
-            let page = match self.page(name, &url, Some(INDEX), asking).await {
+            let page = match self.page(Scope::Pull(name.clone()), &url, Some(INDEX), asking).await {
                 Err(error) if number == 0 && knows_no_referrers(&error) => {
                     found = self.tagged_referrers(name, digest, asking).await?;
                     break;
@@ -125,14 +161,14 @@ impl Endpoint {
 
     async fn page(
         &self,
-        repository: &RepositoryName,
+        scope: Scope,
         url: &Url,
         accept: Option<&'static str>,
         asking: &Asking,
     ) -> Result<ListPage, UpstreamError> {
         let url = url.clone();
-        let question =
-            Question { method: Method::GET, url, repository, accept, range: None, asking };
+        let (method, range, content) = (Method::GET, None, None);
+        let question = Question { method, url, scope, accept, range, content, asking };
         let mut response = self.ask(&question).await?.response;
         if response.status() != StatusCode::OK {
             return Err(self.refused(response).await);

@@ -8,6 +8,7 @@ use reqwest::Response;
 use super::endpoint::{Answer, Endpoint, Question};
 use super::error::UpstreamError;
 use super::reading::{read_body, refusal};
+use super::scope::Scope;
 use super::{Asking, Fetched, Resolved};
 use crate::limits::MANIFEST_BYTES_MAX;
 
@@ -104,8 +105,9 @@ impl Endpoint {
         asking: &Asking,
     ) -> Result<Answer, UpstreamError> {
         let url = self.url_of(repository, &format!("manifests/{reference}"));
-        let accept = Some(ACCEPT);
-        self.ask(&Question { method, url, repository, accept, range: None, asking }).await
+        let (scope, accept) = (Scope::Pull(repository.clone()), Some(ACCEPT));
+        let (range, content) = (None, None);
+        self.ask(&Question { method, url, scope, accept, range, content, asking }).await
     }
 
     /// The error that a refusal is.
@@ -114,14 +116,18 @@ impl Endpoint {
     }
 
     /// The digest that an answer says its content has.
-    fn digest_said(&self, headers: &HeaderMap) -> Result<Option<Digest>, UpstreamError> {
+    pub(crate) fn digest_said(&self, headers: &HeaderMap) -> Result<Option<Digest>, UpstreamError> {
         let Some(value) = headers.get(DIGEST) else { return Ok(None) };
         let digest = value.to_str().ok().and_then(|text| Digest::parse(text).ok());
         digest.map(Some).ok_or_else(|| self.invalid("its Docker-Content-Digest is not a digest"))
     }
 
     /// An answer to a question for a digest says that one, or one of another algorithm.
-    fn check_said(&self, asked: &Digest, said: Option<&Digest>) -> Result<(), UpstreamError> {
+    pub(crate) fn check_said(
+        &self,
+        asked: &Digest,
+        said: Option<&Digest>,
+    ) -> Result<(), UpstreamError> {
         match said {
             Some(said) if said.algorithm() == asked.algorithm() && said != asked => {
                 Err(self.invalid(format!("{asked} was asked for, and it says that this is {said}")))

@@ -19,6 +19,8 @@ pub(crate) struct Seen {
     pub(crate) path: String,
     pub(crate) headers: HashMap<String, String>,
     pub(crate) body: String,
+    /// The same as it came.
+    pub(crate) bytes: Vec<u8>,
 }
 
 impl Seen {
@@ -110,8 +112,11 @@ struct State {
     tags: HashMap<String, Vec<String>>,
     referrers: HashMap<(String, String), Vec<u8>>,
     admission: Admission,
-    /// The tokens that count, and the repository that each is for.
-    tokens: HashMap<String, String>,
+    /// The tokens that count, and the repository that each is for, with what is allowed there.
+    tokens: HashMap<String, (String, String)>,
+    uploads: usize,
+    /// Where uploads are to be sent, if not here.
+    uploads_at: Option<String>,
     tokens_issued: usize,
     faults: Vec<Fault>,
     seen: Vec<Seen>,
@@ -319,6 +324,9 @@ impl FakeRegistry {
         // Whatever is in front, as the path of the endpoint's URL.
         let Some(at) = path.find("/v2/") else { return Reply::error(404, "NOT_FOUND", "") };
         let rest = &path[at + "/v2/".len()..];
+        if rest == "_catalog" {
+            return self.catalog(query);
+        }
         let known = ["/manifests/", "/blobs/", "/tags/", "/referrers/"];
         let Some((kind, at)) = known.iter().find_map(|kind| Some((*kind, rest.rfind(kind)?)))
         else {
@@ -327,6 +335,9 @@ impl FakeRegistry {
         let (repository, what) = (&rest[..at], &rest[at + kind.len()..]);
         if let Some(refusal) = self.refusal(seen, repository) {
             return refusal;
+        }
+        if !matches!(seen.method.as_str(), "GET" | "HEAD") {
+            return self.write(seen, (repository, kind, what), query);
         }
         let key = (repository.to_owned(), what.to_owned());
         let state = self.lock();
@@ -350,6 +361,84 @@ impl FakeRegistry {
         found.unwrap_or_else(|| Reply::error(404, "MANIFEST_UNKNOWN", "there is no such thing"))
     }
 
+    /// Where uploads are to be sent from now on.
+    pub(crate) fn take_uploads_at(&self, url: &str) {
+        self.lock().uploads_at = Some(url.to_owned());
+    }
+
+    /// A blob that it has.
+    pub(crate) fn blob(&self, repository: &str, digest: &Digest) -> Option<Vec<u8>> {
+        let key = (repository.to_owned(), digest.to_string());
+        self.lock().blobs.get(&key).cloned()
+    }
+
+    /// A manifest that it has, and its media type.
+    pub(crate) fn manifest(&self, repository: &str, reference: &str) -> Option<(String, Vec<u8>)> {
+        let key = (repository.to_owned(), reference.to_owned());
+        self.lock().manifests.get(&key).cloned()
+    }
+
+    /// What is written to it: uploads as a whole, mounts, manifests.
+    fn write(&self, seen: &Seen, at: (&str, &str, &str), query: &str) -> Reply {
+        let field = |name: &str| query.split('&').find_map(|field| field.strip_prefix(name));
+        let decoded = |text: &str| text.replace("%3A", ":").replace("%2F", "/");
+        let reply = |status| Reply { status, headers: Vec::new(), body: Vec::new() };
+        let digest = Digest::of(Algorithm::Sha256, &seen.bytes).to_string();
+        let mut state = self.lock();
+        match (seen.method.as_str(), at) {
+            ("POST", (repository, "/blobs/", "uploads/")) => {
+                if let (Some(mount), Some(from)) = (field("mount="), field("from=")) {
+                    let (mount, from) = (decoded(mount), decoded(from));
+                    if let Some(content) = state.blobs.get(&(from, mount.clone())).cloned() {
+                        state.blobs.insert((repository.to_owned(), mount), content);
+                        return reply(201);
+                    }
+                }
+                state.uploads += 1;
+                let base = state.uploads_at.clone().unwrap_or_default();
+                let location =
+                    format!("{base}/v2/{repository}/blobs/uploads/{}?s=1", state.uploads);
+                reply(202).header("location", &location)
+            }
+            ("PUT", (repository, "/blobs/", _)) => {
+                if field("digest=").map(decoded) != Some(digest.clone()) {
+                    return Reply::error(400, "DIGEST_INVALID", "another digest");
+                }
+                let key = (repository.to_owned(), digest.clone());
+                state.blobs.insert(key, seen.bytes.clone());
+                reply(201).header("docker-content-digest", &digest)
+            }
+            ("PUT", (repository, "/manifests/", reference)) => {
+                let media_type = seen.headers.get("content-type").cloned().unwrap_or_default();
+                for name in [reference, &digest] {
+                    let key = (repository.to_owned(), name.to_owned());
+                    state.manifests.insert(key, (media_type.clone(), seen.bytes.clone()));
+                }
+                reply(201).header("docker-content-digest", &digest)
+            }
+            ("DELETE", _) => reply(204),
+            _ => Reply::error(405, "UNSUPPORTED", ""),
+        }
+    }
+
+    fn catalog(&self, query: &str) -> Reply {
+        let state = self.lock();
+        let mut names: Vec<_> = state.tags.keys().cloned().collect();
+        names.sort();
+        let field = |name: &str| query.split('&').find_map(|field| field.strip_prefix(name));
+        let last = field("last=").unwrap_or_default().replace("%2F", "/");
+        let behind: Vec<_> = names.into_iter().filter(|name| *name > last).collect();
+        let n = field("n=").and_then(|n| n.parse().ok()).unwrap_or(usize::MAX);
+        let page: Vec<_> = behind.iter().take(n).collect();
+        let reply = Reply::ok(serde_json::json!({ "repositories": page }).to_string().as_bytes());
+        match page.last() {
+            Some(last) if page.len() < behind.len() => {
+                reply.header("link", &format!("</v2/_catalog?last={last}&n={n}>; rel=\"next\""))
+            }
+            _ => reply,
+        }
+    }
+
     /// Whether whoever asks may not.
     fn refusal(&self, seen: &Seen, repository: &str) -> Option<Reply> {
         let state = self.lock();
@@ -363,16 +452,18 @@ impl FakeRegistry {
             }
             Admission::Token { realm, .. } => {
                 let token = seen.authorization().and_then(|text| text.strip_prefix("Bearer "));
-                if token
-                    .is_some_and(|token| state.tokens.get(token).is_some_and(|of| of == repository))
-                {
+                let writes = !matches!(seen.method.as_str(), "GET" | "HEAD");
+                let is_enough = |(of, actions): &(String, String)| {
+                    of == repository && (!writes || actions.contains("push"))
+                };
+                if token.and_then(|token| state.tokens.get(token)).is_some_and(is_enough) {
                     return None;
                 }
                 let own = format!("{}/token", self.url());
                 let realm = realm.as_deref().unwrap_or(&own);
-                format!(
-                    "Bearer realm=\"{realm}\",service=\"fake\",scope=\"repository:{repository}:pull\""
-                )
+                let actions = if writes { "push,pull" } else { "pull" };
+                let scope = format!("repository:{repository}:{actions}");
+                format!("Bearer realm=\"{realm}\",service=\"fake\",scope=\"{scope}\"")
             }
         };
         let refusal = Reply::error(401, "UNAUTHORIZED", "authentication required");
@@ -399,10 +490,12 @@ impl FakeRegistry {
         let form = if seen.method == "POST" { seen.body.as_str() } else { query };
         let scope = form.split('&').find_map(|field| field.strip_prefix("scope="));
         let scope = scope.unwrap_or_default().replace("%3A", ":").replace("%2F", "/");
-        let repository = scope.split(':').nth(1).unwrap_or_default().to_owned();
+        let scope = scope.replace("%2C", ",");
+        let part = |at| scope.split(':').nth(at).unwrap_or_default().to_owned();
+        let allowed = (part(1), part(2));
         state.tokens_issued += 1;
         let token = format!("token-{}-{}", self.address.port(), state.tokens_issued);
-        state.tokens.insert(token.clone(), repository);
+        state.tokens.insert(token.clone(), allowed);
         let expires = expires_in.map(|secs| format!(",\"expires_in\":{secs}")).unwrap_or_default();
         // Both names of it are met.
         let name = if state.tokens_issued.is_multiple_of(2) { "token" } else { "access_token" };
@@ -557,6 +650,6 @@ async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> Option<Seen> {
     let length = headers.get("content-length").and_then(|text| text.parse().ok()).unwrap_or(0);
     let mut body = vec![0; length];
     stream.read_exact(&mut body).await.ok()?;
-    let body = String::from_utf8_lossy(&body).into_owned();
-    Some(Seen { method, path, headers, body })
+    let text = String::from_utf8_lossy(&body).into_owned();
+    Some(Seen { method, path, headers, body: text, bytes: body })
 }

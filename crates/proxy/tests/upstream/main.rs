@@ -12,6 +12,7 @@ mod manifests;
 mod redirects;
 mod tls;
 mod tokens;
+mod writing;
 
 use std::time::Duration;
 
