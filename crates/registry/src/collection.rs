@@ -24,14 +24,13 @@ use crate::claims::Claim;
 use crate::eviction::Plan;
 use crate::limits::{COLLECTION_GRACE, ENTRIES_BETWEEN_YIELDS};
 use crate::pace::Pace;
-use crate::{Error, Registry, RetentionRules};
+use crate::{Error, Lease, Registry, RetentionRules, layout};
 
 mod blobs;
 mod cached;
 mod freed;
 mod garbage;
 mod history;
-mod lease;
 mod links;
 mod mark;
 mod pinned;
@@ -49,7 +48,6 @@ pub(crate) use cached::Contents;
 pub use garbage::{Garbage, Reason};
 pub(crate) use history::History;
 pub use history::Totals;
-pub(crate) use lease::Lease;
 pub(crate) use pinned::claims as pinned_claims;
 pub use report::{Counts, Event, Problem, Report, Retained, RetentionReport};
 pub(crate) use repository::{Node, Repository};
@@ -274,7 +272,7 @@ struct Run<'a> {
 impl Run<'_> {
     async fn run(&mut self) -> Result<(), CollectionError> {
         if !self.options.dry_run {
-            let lease = Lease::acquire(self.registry).await?;
+            let lease = Lease::acquire(self.registry, layout::collection_lease()).await?;
             self.lease = Some(lease.ok_or(CollectionError::Running)?);
             self.clear_remains().await?;
         }

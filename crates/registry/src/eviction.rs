@@ -22,9 +22,11 @@ use oci::RepositoryName;
 use tokio::time::Instant;
 
 use crate::claims::Claim;
-use crate::collection::{Lease, Observer, pinned_claims};
+use crate::collection::{Observer, pinned_claims};
 use crate::limits::{COLLECTION_LIST_CLAIMS_MAX, EVICTION_IN_USE, EVICTION_LOW_WATER_PERCENT};
-use crate::{Collection, CollectionError, CollectionOptions, Registry, RepositoryPattern};
+use crate::{
+    Collection, CollectionError, CollectionOptions, Lease, Registry, RepositoryPattern, layout,
+};
 
 mod choose;
 mod history;
@@ -186,7 +188,11 @@ impl Eviction {
     async fn evict(&self) -> Result<EvictionReport, CollectionError> {
         let mut lease = match self.options.dry_run {
             true => None,
-            false => Some(Lease::acquire(&self.registry).await?.ok_or(CollectionError::Running)?),
+            false => Some(
+                Lease::acquire(&self.registry, layout::collection_lease())
+                    .await?
+                    .ok_or(CollectionError::Running)?,
+            ),
         };
         let looked = self.look(&mut lease).await;
         let release = async |lease: Option<Lease>| {

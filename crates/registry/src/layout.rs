@@ -39,6 +39,11 @@
 //! /wharf/v1/pulls/<name>/_pulls/<server>.<day>                       when it was last pulled by a server
 //! /wharf/v1/pulls/<name>/_pulls/merged                               what is left of earlier days' files
 //! /wharf/v1/pulls/_since                                             when that began to be noted
+//! /wharf/v1/sync/<job>/lease                                         who replicates for a job
+//! /wharf/v1/sync/<job>/holder                                        the same, for people
+//! /wharf/v1/sync/<job>/last                                          what its last run did
+//! /wharf/v1/sync/<job>/queue/<id>                                    what it has still to copy
+//! /wharf/v1/sync/<job>/failed/<id>                                   what it has given up
 //! ```
 
 use oci::{Algorithm, Digest, RepositoryName, Tag};
@@ -59,6 +64,7 @@ const QUARANTINE: &str = "/wharf/v1/quarantine";
 const SCRUB: &str = "/wharf/v1/scrub";
 const READ_ONLY: &str = "/wharf/v1/readonly";
 const PULLS: &str = "/wharf/v1/pulls";
+const SYNC: &str = "/wharf/v1/sync";
 
 /// The directory above everything that is Distribution's.
 const REGISTRY: &str = "/docker/registry/v2";
@@ -361,6 +367,70 @@ pub fn pulls_since() -> StoragePath {
     path(format!("{PULLS}/_since"))
 }
 
+/// The paths of a job that replicates.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SyncPaths(StoragePath);
+
+impl SyncPaths {
+    /// Those of the job of this name, which is a component of a path.
+    ///
+    /// # Errors
+    /// [`PathError`] when it is not.
+    pub fn of(job: &str) -> Result<Self, PathError> {
+        path(SYNC.into()).join(job).map(Self)
+    }
+
+    /// Who replicates.
+    #[must_use]
+    pub fn lease(&self) -> StoragePath {
+        self.below("lease")
+    }
+
+    /// The same, for people.
+    #[must_use]
+    pub fn holder(&self) -> StoragePath {
+        self.below("holder")
+    }
+
+    /// What the last run did.
+    #[must_use]
+    pub fn last(&self) -> StoragePath {
+        self.below("last")
+    }
+
+    /// The directory of what is still to be copied.
+    #[must_use]
+    pub fn queue(&self) -> StoragePath {
+        self.below("queue")
+    }
+
+    /// Something that is still to be copied; `id` is a component of a path.
+    ///
+    /// # Errors
+    /// [`PathError`] when it is not.
+    pub fn queued(&self, id: &str) -> Result<StoragePath, PathError> {
+        self.queue().join(id)
+    }
+
+    /// The directory of what was given up.
+    #[must_use]
+    pub fn failed(&self) -> StoragePath {
+        self.below("failed")
+    }
+
+    /// Something that was given up; `id` is a component of a path.
+    ///
+    /// # Errors
+    /// [`PathError`] when it is not.
+    pub fn given_up(&self, id: &str) -> Result<StoragePath, PathError> {
+        self.failed().join(id)
+    }
+
+    fn below(&self, name: &str) -> StoragePath {
+        path(format!("{}/{name}", self.0))
+    }
+}
+
 /// The directory of a blob; `digest` is its canonical one.
 #[must_use]
 pub fn blob(digest: &Digest) -> StoragePath {
@@ -371,6 +441,17 @@ pub fn blob(digest: &Digest) -> StoragePath {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_paths_of_a_job_stay_below_it() {
+        let paths = SyncPaths::of("to-dr.example").unwrap();
+        let queued = paths.queued("0123-ab").unwrap();
+        assert_eq!(queued.as_str(), "/wharf/v1/sync/to-dr.example/queue/0123-ab");
+        for wrong in ["", "a/b", "..", "a b"] {
+            assert!(SyncPaths::of(wrong).is_err(), "{wrong}");
+            assert!(paths.queued(wrong).is_err() && paths.given_up(wrong).is_err(), "{wrong}");
+        }
+    }
 
     /// The spec table of Distribution's layout.
     #[test]

@@ -125,6 +125,9 @@ pub const REPOSITORY_DEPTH_MAX: usize = 128;
 /// How many reads one list makes at once where each is a request to another machine.
 pub const REMOTE_READS_AT_ONCE: usize = 16;
 
+/// How long a lease on an object store lasts that is not renewed.
+pub const LEASE_LIFE: Duration = Duration::from_secs(60);
+
 /// How many subdirectories are read at once where a directory is read in pages: what one request
 /// gives.
 pub const REMOTE_PAGE_ENTRIES: usize = storage::limits::LISTING_PAGE_ENTRIES;

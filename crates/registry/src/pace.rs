@@ -12,19 +12,21 @@ const SLEEP_MIN: Duration = Duration::from_millis(10);
 /// Lets so much pass in a second: bytes, or operations. What did not pass while there was something
 /// else to wait for is not caught up with.
 #[derive(Debug)]
-pub(crate) struct Pace {
+pub struct Pace {
     per_sec: Option<NonZeroU64>,
     /// When what has passed by now is paid for.
     paid: Mutex<Option<Instant>>,
 }
 
 impl Pace {
-    pub(crate) fn new(per_sec: Option<NonZeroU64>) -> Self {
+    /// With no limit, everything passes at once.
+    #[must_use]
+    pub fn new(per_sec: Option<NonZeroU64>) -> Self {
         Self { per_sec, paid: Mutex::default() }
     }
 
     /// Counts what has passed, and waits until it is paid for.
-    pub(crate) async fn passed(&self, units: u64) {
+    pub async fn passed(&self, units: u64) {
         let Some(rate) = self.per_sec else { return };
         let price = Duration::from_secs_f64(units as f64 / rate.get() as f64);
         let until = {

@@ -14,11 +14,11 @@ use super::uses::{self, Used, Uses};
 use super::{EvictionOptions, Lifetime, UnitKind};
 use crate::catalog::RepositoryWalk;
 use crate::claims::Claim;
-use crate::collection::{Contents, Lease, Problem, Repository};
+use crate::collection::{Contents, Problem, Repository};
 use crate::limits::{COLLECTION_PROBLEMS_LISTED_MAX, DISTRIBUTION_TTL, EVICTION_PULLS_KEPT};
 use crate::pace::Pace;
 use crate::trail::Trail;
-use crate::{CollectionError, Registry, layout, pulls};
+use crate::{CollectionError, Lease, Registry, layout, pulls};
 
 /// What all cached repositories have.
 pub(super) struct Survey<'a> {
