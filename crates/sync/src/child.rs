@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use oci::Digest;
+use oci::{Digest, MediaType};
 use serde::{Deserialize, Deserializer};
 
 /// A child of an index.
@@ -12,6 +12,9 @@ pub struct Child {
     /// The digest as written; see [`Child::parsed_digest`].
     #[serde(deserialize_with = "null_as_default")]
     pub digest: String,
+    /// Its media type; empty when the index does not say it.
+    #[serde(deserialize_with = "null_as_default")]
+    pub media_type: String,
     /// What it runs on.
     pub platform: Option<ChildPlatform>,
     /// Its annotations in the index, those that are texts.
@@ -39,6 +42,11 @@ impl Child {
     #[must_use]
     pub fn parsed_digest(&self) -> Option<Digest> {
         Digest::parse(&self.digest).ok()
+    }
+
+    /// Whether it is a manifest itself. The cache of BuildKit is an index of layers.
+    pub(crate) fn is_manifest(&self) -> bool {
+        self.media_type.is_empty() || MediaType::from_content_type(&self.media_type).is_some()
     }
 
     /// The children of an index; `None` when the bytes are none.
@@ -80,6 +88,9 @@ mod tests {
         );
         assert_eq!(children[1].platform, None);
         assert_eq!(children[2].annotations["vnd.docker.reference.digest"], "sha256:x");
+        assert!(children[0].is_manifest());
+        let layer = br#"{"manifests":[{"mediaType":"application/vnd.oci.image.layer.v1.tar"}]}"#;
+        assert!(!Child::of_index(layer).unwrap()[0].is_manifest());
         assert_eq!(Child::of_index(br#"{"manifests":null}"#), Some(Vec::new()));
         assert_eq!(Child::of_index(b"no"), None);
     }

@@ -21,9 +21,9 @@ pub enum SyncError {
     /// The source can't be listed.
     #[error("the repositories of the source can't be listed: {0}")]
     Source(String),
-    /// This registry can't be written to.
-    #[error("nothing can be written here: {0}")]
-    NotWritable(String),
+    /// The job's name is no component of a path.
+    #[error("{0:?} can't be the name of a job: write letters, digits, '.', '_' and '-'")]
+    Name(String),
     /// The storage failed.
     #[error("{0}")]
     Storage(#[from] registry::Error),

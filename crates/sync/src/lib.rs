@@ -19,15 +19,26 @@
 //! [`Selection`], [`Platforms`] and [`NameMap`] say what is copied, and are pure.
 
 mod child;
+mod companions;
+mod copy;
+mod engine;
 mod error;
+mod fault;
 mod gate;
+mod holding;
 mod job;
 pub mod limits;
+mod place;
 mod plan;
+mod planning;
+mod queue;
 mod report;
 mod selection;
 mod synchronizer;
+mod tally;
 mod times;
+mod turns;
+mod working;
 
 pub use child::{Child, ChildPlatform};
 pub use error::SyncError;

@@ -2,19 +2,29 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
-use oci::{Digest, Reference, RepositoryName};
+use jiff::Timestamp;
+use oci::{Digest, Manifest, Reference, RepositoryName};
 use registry::Registry;
+use registry::layout::SyncPaths;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Gate, Job, JobCounts, JobStatus, Plan, RunReport, SyncError};
+use crate::companions::{Belonging, belonging};
+use crate::engine::Engine;
+use crate::holding::{holder, under_lease};
+use crate::limits::{FAILED_LISTED_MAX, QUEUE_ITEMS_MAX, REPORT_BYTES_MAX};
+use crate::queue::{Item, Queue, key_of, note, read_note};
+use crate::tally::Tally;
+use crate::working::Worker;
+use crate::{Gate, Job, JobCounts, JobStatus, Plan, Reason, RunReport, SyncError};
 
-/// Does one job. Cheap to share.
+/// Does one job. It may be shared, and everything may be called at any time.
 pub struct Synchronizer {
-    registry: Arc<Registry>,
-    job: Job,
-    protected: Option<registry::collection::Selection>,
-    gate: Option<Arc<dyn Gate>>,
+    engine: Engine,
+    /// Told when something is queued here.
+    queued: Notify,
 }
 
 impl Synchronizer {
@@ -25,20 +35,20 @@ impl Synchronizer {
         job: Job,
         protected: Option<registry::collection::Selection>,
     ) -> Self {
-        Self { registry, job, protected, gate: None }
+        Self { engine: Engine::new(registry, job, protected), queued: Notify::new() }
     }
 
     /// Has it ask whether this registry can be written to.
     #[must_use]
     pub fn with_gate(mut self, gate: Arc<dyn Gate>) -> Self {
-        self.gate = Some(gate);
+        self.engine.gate = Some(gate);
         self
     }
 
     /// The job.
     #[must_use]
     pub const fn job(&self) -> &Job {
-        &self.job
+        &self.engine.job
     }
 
     /// What a run would copy. Writes nothing, and takes no lease.
@@ -47,7 +57,7 @@ impl Synchronizer {
     /// [`SyncError::Source`] when it can't even be listed; what else can't be looked at is in the
     /// plan.
     pub async fn plan(&self) -> Result<Plan, SyncError> {
-        Err(SyncError::Running)
+        self.engine.plan(QUEUE_ITEMS_MAX, &CancellationToken::new()).await
     }
 
     /// Plans, queues, and works off what is queued and due.
@@ -55,8 +65,21 @@ impl Synchronizer {
     /// # Errors
     /// [`SyncError`].
     pub async fn run(&self, stop: &CancellationToken) -> Result<RunReport, SyncError> {
-        let _ = stop;
-        Err(SyncError::Running)
+        let (paths, queue) = self.queue()?;
+        under_lease(&self.engine.registry, &paths, async {
+            let tally = Tally::new(Arc::clone(&self.engine.totals));
+            let plan = self.enqueue(&queue, stop).await?;
+            let left = Worker::new(&self.engine, &queue, &tally, &self.queued).run(stop).await?;
+            let mut report = tally.report();
+            report.planned = plan.items.len() as u64;
+            report.deferred = plan.deferred;
+            report.problems.splice(0..0, plan.problems);
+            report.problems_unlisted += plan.problems_unlisted;
+            (report.left, report.stopped) = (left.items, left.stopped);
+            self.keep(&paths, &report).await?;
+            Ok(report)
+        })
+        .await
     }
 
     /// Works off what is queued and due.
@@ -64,12 +87,52 @@ impl Synchronizer {
     /// # Errors
     /// [`SyncError`].
     pub async fn work(&self, stop: &CancellationToken) -> Result<RunReport, SyncError> {
-        let _ = stop;
-        Err(SyncError::Running)
+        let (paths, queue) = self.queue()?;
+        under_lease(&self.engine.registry, &paths, async {
+            let tally = Tally::new(Arc::clone(&self.engine.totals));
+            let left = Worker::new(&self.engine, &queue, &tally, &self.queued).run(stop).await?;
+            let mut report = tally.report();
+            (report.left, report.stopped) = (left.items, left.stopped);
+            if tally.has_any() {
+                self.keep(&paths, &report).await?;
+            }
+            Ok(report)
+        })
+        .await
+    }
+
+    /// Plans, and queues what is not queued already.
+    async fn enqueue(&self, queue: &Queue, stop: &CancellationToken) -> Result<Plan, SyncError> {
+        let known = queue.ids().await?;
+        let room = QUEUE_ITEMS_MAX.saturating_sub(known.len());
+        let plan = self.engine.plan(room, stop).await?;
+        let known: std::collections::HashSet<_> = known.iter().map(|id| key_of(id)).collect();
+        let mut failed = queue.failed_keys().await?;
+        let mut items = Vec::new();
+        for planned in &plan.items {
+            let (Ok(repository), Ok(reference)) =
+                (RepositoryName::parse(&planned.repository), Reference::parse(&planned.reference))
+            else {
+                continue;
+            };
+            let item = Item::new(repository, reference, planned.reason);
+            if !known.contains(item.key()) {
+                items.push(item);
+            }
+        }
+        queue.add(&items).await?;
+        // It is tried anew, and not given up any more.
+        for item in items.iter().filter(|item| failed.remove(item.key())) {
+            queue.forgive(item.key()).await?;
+        }
+        Ok(plan)
     }
 
     /// Queues what was pushed here, if the job copies to a remote and its selection covers it
     /// (`newest` aside). It is on stable storage when this returns. Returns whether it was queued.
+    ///
+    /// What was pushed without a tag is part of what gets one, and goes along with that; it is queued
+    /// only if it refers to something, and the job copies that.
     ///
     /// # Errors
     /// [`SyncError::QueueFull`], [`SyncError::Storage`].
@@ -79,8 +142,66 @@ impl Synchronizer {
         reference: &Reference,
         digest: Digest,
     ) -> Result<bool, SyncError> {
-        let _ = (repository, reference, digest);
-        Err(SyncError::Running)
+        let outcome = self.queue_pushed(repository, reference, &digest).await;
+        if outcome.is_err() {
+            self.engine.totals.change(|counts| counts.unqueued += 1);
+        }
+        outcome
+    }
+
+    async fn queue_pushed(
+        &self,
+        repository: &RepositoryName,
+        reference: &Reference,
+        digest: &Digest,
+    ) -> Result<bool, SyncError> {
+        let job = &self.engine.job;
+        if self.engine.writes_here()
+            || !job.selection.selects_repository(repository)
+            || !self.goes(repository, reference, digest).await?
+        {
+            return Ok(false);
+        }
+        let items = self.engine.queued.load(Ordering::Relaxed);
+        if items >= QUEUE_ITEMS_MAX {
+            return Err(SyncError::QueueFull { items });
+        }
+        let (_, queue) = self.queue()?;
+        let item = Item::new(repository.clone(), reference.clone(), Reason::Pushed);
+        queue.add(std::slice::from_ref(&item)).await?;
+        self.engine.queued.fetch_add(1, Ordering::Relaxed);
+        self.engine.totals.change(|counts| {
+            counts.queued += 1;
+            counts.next_due = Some(counts.next_due.map_or(item.queued, |due| due.min(item.queued)));
+        });
+        self.queued.notify_one();
+        Ok(true)
+    }
+
+    /// Whether what was pushed is copied by itself.
+    async fn goes(
+        &self,
+        repository: &RepositoryName,
+        reference: &Reference,
+        digest: &Digest,
+    ) -> Result<bool, SyncError> {
+        let job = &self.engine.job;
+        match reference {
+            Reference::Tag(tag) if !job.referrers => Ok(job.selection.selects_tag(tag)),
+            Reference::Tag(tag) => Ok(match belonging(tag) {
+                None => job.selection.selects_tag(tag),
+                Some(Belonging::Companion(_)) => true,
+                // The target's own list is added to.
+                Some(Belonging::Referrers) => false,
+            }),
+            Reference::Digest(_) if !job.referrers => Ok(false),
+            Reference::Digest(_) => {
+                let by_digest = Reference::Digest(*digest);
+                let stored = self.engine.registry.get_manifest(repository, &by_digest).await?;
+                let manifest = Manifest::parse_stored(&stored.content);
+                Ok(manifest.is_ok_and(|manifest| manifest.subject_digest().is_some()))
+            }
+        }
     }
 
     /// How the job stands, by what is on the storage.
@@ -88,18 +209,53 @@ impl Synchronizer {
     /// # Errors
     /// [`SyncError::Storage`].
     pub async fn status(&self) -> Result<JobStatus, SyncError> {
-        Err(SyncError::Running)
+        let (paths, queue) = self.queue()?;
+        let driver = &**self.engine.registry.driver();
+        let ids = queue.ids().await?;
+        let oldest = match ids.first() {
+            Some(id) => queue.load(id).await?.map(|item| item.told(false)),
+            None => None,
+        };
+        let mut keys: Vec<_> = queue.failed_keys().await?.into_iter().collect();
+        keys.sort_unstable();
+        let mut failed = Vec::new();
+        for key in keys.iter().take(FAILED_LISTED_MAX) {
+            failed.extend(queue.failed(key).await?.map(|item| item.told(true)));
+        }
+        Ok(JobStatus {
+            last: read_note(driver, &paths.last(), REPORT_BYTES_MAX).await?,
+            queued: ids.len() as u64,
+            oldest,
+            failed,
+            failed_total: keys.len() as u64,
+            holder: holder(driver, &paths).await?,
+        })
     }
 
     /// What was done here, for metrics.
     #[must_use]
     pub fn counts(&self) -> JobCounts {
-        JobCounts::default()
+        self.engine.totals.counts()
+    }
+
+    fn queue(&self) -> Result<(SyncPaths, Queue), SyncError> {
+        let paths = SyncPaths::of(&self.engine.job.name)
+            .map_err(|_| SyncError::Name(self.engine.job.name.clone()))?;
+        let driver = Arc::clone(self.engine.registry.driver());
+        Ok((paths.clone(), Queue::new(driver, paths)))
+    }
+
+    /// Keeps what a run did.
+    async fn keep(&self, paths: &SyncPaths, report: &RunReport) -> Result<(), SyncError> {
+        if report.is_success() {
+            self.engine.totals.change(|counts| counts.succeeded = Some(Timestamp::now()));
+        }
+        Ok(self.engine.registry.driver().put(&paths.last(), note(report)).await?)
     }
 }
 
 impl fmt::Debug for Synchronizer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Synchronizer").field("job", &self.job).finish_non_exhaustive()
+        f.debug_struct("Synchronizer").field("job", &self.engine.job).finish_non_exhaustive()
     }
 }

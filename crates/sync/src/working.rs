@@ -1,0 +1,276 @@
+//! Working off a queue: what is due, several at a time, until nothing is.
+
+use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use futures_util::StreamExt as _;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use jiff::{SignedDuration, Timestamp};
+use rand::RngExt as _;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::SyncError;
+use crate::copy::{Copy, Outcome};
+use crate::engine::Engine;
+use crate::fault::{Fault, Result};
+use crate::limits::{
+    ATTEMPTS_MAX, CONCURRENCY_MAX, FAILURES_IN_A_ROW_MAX, PAUSE, RETRY_AFTER_MAX, RETRY_AFTER_MIN,
+    WAITED_FOR_MAX,
+};
+use crate::queue::{Item, Queue, key_of};
+use crate::tally::Tally;
+
+/// One pass over a queue.
+pub(crate) struct Worker<'a> {
+    engine: &'a Engine,
+    queue: &'a Queue,
+    tally: &'a Tally,
+    /// Told when something is queued.
+    queued: &'a Notify,
+    /// What may be due, the oldest first.
+    ids: VecDeque<Box<str>>,
+    /// What is due later, by when.
+    waiting: BTreeMap<(Timestamp, Box<str>), ()>,
+    /// What is being copied, by id and by key.
+    in_hand: HashSet<Box<str>>,
+    keys_in_hand: HashSet<Box<str>>,
+    /// What was given up at some time, by key.
+    failed: HashSet<Box<str>>,
+    failures_in_a_row: u32,
+    /// Nothing more is begun, before then.
+    paused: Option<Timestamp>,
+}
+
+type Copies<'a> = FuturesUnordered<BoxFuture<'a, (Item, Result<Outcome>)>>;
+
+/// How it ended.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Left {
+    /// How many items are queued.
+    pub(crate) items: u64,
+    pub(crate) stopped: bool,
+}
+
+impl<'a> Worker<'a> {
+    pub(crate) fn new(
+        engine: &'a Engine,
+        queue: &'a Queue,
+        tally: &'a Tally,
+        queued: &'a Notify,
+    ) -> Self {
+        Self {
+            engine,
+            queue,
+            tally,
+            queued,
+            ids: VecDeque::new(),
+            waiting: BTreeMap::new(),
+            in_hand: HashSet::new(),
+            keys_in_hand: HashSet::new(),
+            failed: HashSet::new(),
+            failures_in_a_row: 0,
+            paused: None,
+        }
+    }
+
+    /// Works until nothing is due, nor will be soon.
+    pub(crate) async fn run(mut self, stop: &CancellationToken) -> Result<Left, SyncError> {
+        self.failed = self.queue.failed_keys().await?;
+        self.list().await?;
+        let mut copies = Copies::new();
+        loop {
+            if !stop.is_cancelled() && self.paused.is_none() {
+                self.begin(&mut copies).await?;
+            }
+            if copies.is_empty() {
+                if stop.is_cancelled() || self.paused.is_some() {
+                    break;
+                }
+                self.list().await?;
+                if self.ids.is_empty() && !self.wait(stop).await {
+                    break;
+                }
+                continue;
+            }
+            tokio::select! {
+                Some((item, outcome)) = copies.next() => self.end(item, outcome).await?,
+                // What is half done is given up; it is queued still.
+                () = stop.cancelled() => copies.clear(),
+                () = self.queued.notified(), if self.paused.is_none() => self.list().await?,
+            }
+        }
+        let items = self.queue.ids().await?.len();
+        self.engine.queued.store(items, Ordering::Relaxed);
+        let next_due = match (items, self.paused) {
+            (0, _) => None,
+            (_, Some(paused)) => Some(paused),
+            (_, None) => Some(self.first_due().unwrap_or_else(Timestamp::now)),
+        };
+        self.engine.totals.change(|counts| {
+            (counts.queued, counts.next_due) = (items as u64, next_due);
+        });
+        Ok(Left { items: items as u64, stopped: stop.is_cancelled() })
+    }
+
+    /// Looks what is queued, beside what is known.
+    async fn list(&mut self) -> Result<(), SyncError> {
+        let ids = self.queue.ids().await?;
+        self.engine.queued.store(ids.len(), Ordering::Relaxed);
+        self.engine.totals.change(|counts| counts.queued = ids.len() as u64);
+        let waiting: HashSet<_> = self.waiting.keys().map(|(_, id)| id.clone()).collect();
+        let is_new = |id: &Box<str>| !self.in_hand.contains(id) && !waiting.contains(id);
+        self.ids = ids.into_iter().filter(is_new).collect();
+        Ok(())
+    }
+
+    /// Begins as many copies as may be made at once.
+    async fn begin(&mut self, copies: &mut Copies<'a>) -> Result<(), SyncError> {
+        let at_once = self.engine.job.concurrency.clamp(1, CONCURRENCY_MAX);
+        let mut passed_over = Vec::new();
+        while copies.len() < at_once
+            && let Some(id) = self.ids.pop_front()
+        {
+            // What copies the same has to end first.
+            if self.keys_in_hand.contains(key_of(&id)) {
+                passed_over.push(id);
+                continue;
+            }
+            let Some(item) = self.queue.load(&id).await? else { continue };
+            if let Some(due) = item.due.filter(|due| *due > Timestamp::now()) {
+                self.waiting.insert((due, id), ());
+                continue;
+            }
+            self.keys_in_hand.insert(item.key().into());
+            self.in_hand.insert(id);
+            let (engine, tally) = (self.engine, self.tally);
+            let copy = async move {
+                let outcome = copy(engine, tally, &item).await;
+                (item, outcome)
+            };
+            copies.push(copy.boxed());
+        }
+        passed_over.into_iter().rev().for_each(|id| self.ids.push_front(id));
+        Ok(())
+    }
+
+    /// Takes note of what came of an item.
+    async fn end(&mut self, item: Item, outcome: Result<Outcome>) -> Result<(), SyncError> {
+        self.in_hand.remove(item.id());
+        self.keys_in_hand.remove(item.key());
+        let outcome = match outcome {
+            Ok(outcome) => outcome,
+            Err(Fault::Early(_)) if item.attempts + 1 >= ATTEMPTS_MAX => Outcome::Skipped,
+            Err(fault) => return self.failed(item, &fault).await,
+        };
+        self.failures_in_a_row = 0;
+        match outcome {
+            Outcome::Copied => self.tally.copied(),
+            Outcome::Skipped => self.tally.skipped(),
+        }
+        tracing::info!(
+            job = self.engine.job.name, repository = %item.repository, reference = %item.reference,
+            outcome = ?outcome, "synchronized"
+        );
+        self.queue.remove(item.id()).await?;
+        if self.failed.remove(item.key()) {
+            self.queue.forgive(item.key()).await?;
+        }
+        Ok(())
+    }
+
+    async fn failed(&mut self, mut item: Item, fault: &Fault) -> Result<(), SyncError> {
+        let (now, text) = (Timestamp::now(), fault.text());
+        item.error = Some(text.clone());
+        if fault.is_of_all() {
+            self.failures_in_a_row += 1;
+            if self.failures_in_a_row >= FAILURES_IN_A_ROW_MAX {
+                self.paused = Some(after(now, PAUSE));
+            }
+        }
+        // That it is asked too much says nothing of the item.
+        let wait = fault.wait();
+        if let Some(wait) = wait {
+            self.paused = Some(self.paused.map_or(after(now, wait), |p| p.max(after(now, wait))));
+        } else {
+            item.attempts += 1;
+        }
+        let is_given_up = fault.is_final() || item.attempts >= ATTEMPTS_MAX;
+        self.tally.failed(!is_given_up);
+        tracing::warn!(
+            job = self.engine.job.name, repository = %item.repository, reference = %item.reference,
+            attempts = item.attempts, is_given_up, error = text, "not synchronized"
+        );
+        if is_given_up {
+            self.tally.problem(&item.repository, Some(&item.reference), text);
+            self.failed.insert(item.key().into());
+            return Ok(self.queue.give_up(&item).await?);
+        }
+        let due = after(now, wait.unwrap_or_else(|| backoff(item.attempts)));
+        item.due = Some(due);
+        self.queue.put(&item).await?;
+        self.waiting.insert((due, item.id().into()), ());
+        Ok(())
+    }
+
+    /// Waits for what is due soon; returns whether there is anything to do.
+    async fn wait(&mut self, stop: &CancellationToken) -> bool {
+        let Some(due) = self.first_due() else { return false };
+        let wait = due.duration_since(Timestamp::now());
+        let wait = Duration::try_from(wait).unwrap_or_default();
+        if wait > WAITED_FOR_MAX {
+            return false;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = stop.cancelled() => {}
+            () = self.queued.notified() => {}
+        }
+        let now = Timestamp::now();
+        while let Some(first) = self.waiting.first_entry()
+            && first.key().0 <= now
+        {
+            let ((_, id), ()) = first.remove_entry();
+            self.ids.push_back(id);
+        }
+        true
+    }
+
+    fn first_due(&self) -> Option<Timestamp> {
+        self.waiting.keys().next().map(|(due, _)| *due)
+    }
+}
+
+async fn copy(engine: &Engine, tally: &Tally, item: &Item) -> Result<Outcome> {
+    Copy::new(engine, tally, &item.repository)?.run(&item.reference).await
+}
+
+/// How long an item waits after so many attempts: about a quarter more or less, so that not all that
+/// failed together come again together.
+fn backoff(attempts: u32) -> Duration {
+    let doubled = 4_u32.saturating_pow(attempts.saturating_sub(1));
+    let wait = RETRY_AFTER_MIN.saturating_mul(doubled).min(RETRY_AFTER_MAX);
+    wait.mul_f64(rand::rng().random_range(0.75..1.25))
+}
+
+fn after(now: Timestamp, wait: Duration) -> Timestamp {
+    let wait = SignedDuration::try_from(wait).unwrap_or(SignedDuration::MAX);
+    now.saturating_add(wait).unwrap_or(Timestamp::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_grow_and_have_an_end() {
+        for (attempts, least, most) in [(1, 1.5, 2.5), (2, 6.0, 10.0), (3, 24.0, 40.0)] {
+            let wait = backoff(attempts).as_secs_f64();
+            assert!((least..=most).contains(&wait), "{attempts}: {wait}");
+        }
+        assert!(backoff(u32::MAX) <= RETRY_AFTER_MAX.mul_f64(1.25));
+    }
+}

@@ -1,0 +1,124 @@
+//! What goes wrong.
+
+use std::sync::Arc;
+
+use oci::Digest;
+use serde_json::Value;
+use sync::{Direction, Job, Synchronizer};
+use tokio_util::sync::CancellationToken;
+
+use crate::fake::{Act, FakeRegistry};
+use crate::support::{
+    client, copied, has_blob, image, job, push_image, registry, run, sha256, tagged,
+};
+
+fn put(remote: &FakeRegistry, tag: &str, (manifest, parts): (Value, Vec<Vec<u8>>)) -> Digest {
+    for part in parts {
+        remote.put_blob("a", &part);
+    }
+    let media_type = manifest["mediaType"].as_str().unwrap();
+    remote.put_manifest("a", Some(tag), media_type, manifest.to_string().as_bytes())
+}
+
+fn from(remote: &FakeRegistry) -> Job {
+    job(Direction::From(client(&remote.url())), &["a"])
+}
+
+#[tokio::test]
+async fn a_body_that_breaks_off_goes_on_and_one_that_is_wrong_is_not_stored() {
+    let remote = FakeRegistry::start().await;
+    let layer = vec![5_u8; 400_000];
+    let digest = put(&remote, "v1", image(&[&layer], None));
+    remote.fail(&format!("GET /v2/a/blobs/{}", sha256(&layer)), 2, Act::CutAt(100_000));
+    let here = registry();
+    copied(&here, &from(&remote)).await;
+    assert_eq!(tagged(&here, "a", "v1").await, Some(digest));
+    let ranges: Vec<_> =
+        remote.seen().iter().filter_map(|seen| seen.headers.get("range").cloned()).collect();
+    assert_eq!(ranges.len(), 2, "{ranges:?}");
+
+    let other = vec![6_u8; 1000];
+    put(&remote, "v2", image(&[&other], None));
+    remote.fail(&format!("GET /v2/a/blobs/{}", sha256(&other)), 1, Act::Corrupt(17));
+    let report = run(&here, &from(&remote)).await;
+    assert_eq!((report.copied, report.retried), (1, 1), "it was right the second time");
+    assert!(has_blob(&here, "a", &sha256(&other)).await);
+}
+
+#[tokio::test]
+async fn a_remote_that_wants_a_rest_gets_it() {
+    let remote = FakeRegistry::start().await;
+    let digest = put(&remote, "v1", image(&[b"one"], None));
+    let slow_down = |seconds: &str| {
+        Act::Answer(429, vec![("retry-after".to_owned(), seconds.to_owned())], Vec::new())
+    };
+    remote.fail("GET /v2/a/manifests", 1, slow_down("1"));
+    let here = registry();
+    let begun = std::time::Instant::now();
+    let report = copied(&here, &from(&remote)).await;
+    assert_eq!((report.copied, report.retried), (1, 0));
+    assert!(begun.elapsed().as_millis() >= 990);
+    assert_eq!(tagged(&here, "a", "v1").await, Some(digest));
+
+    put(&remote, "v2", image(&[b"two"], None));
+    remote.fail("GET /v2/a/blobs", 1000, slow_down("3600"));
+    let synchronizer = Synchronizer::new(Arc::clone(&here), from(&remote), None);
+    let report = synchronizer.run(&CancellationToken::new()).await.unwrap();
+    assert_eq!((report.copied, report.left, report.failed), (0, 1, 0));
+    let oldest = synchronizer.status().await.unwrap().oldest.unwrap();
+    assert_eq!(oldest.attempts, 0, "that says nothing of the item");
+    let due = synchronizer.counts().next_due.unwrap();
+    assert!(due.duration_since(jiff::Timestamp::now()).as_secs() > 3500);
+}
+
+#[tokio::test]
+async fn what_the_target_refuses_is_given_up_and_tried_by_the_next_run() {
+    let remote = FakeRegistry::start().await;
+    let here = registry();
+    push_image(&here, "a", Some("bad"), &[b"bad"]).await;
+    push_image(&here, "a", Some("good"), &[b"good"]).await;
+    let refusal = br#"{"errors":[{"code":"MANIFEST_INVALID","message":"not of our kind"}]}"#;
+    remote.fail("PUT /v2/a/manifests/bad", 1, Act::Answer(400, Vec::new(), refusal.to_vec()));
+    let job = job(Direction::To(client(&remote.url())), &["a"]);
+    let synchronizer = Synchronizer::new(Arc::clone(&here), job, None);
+    let stop = CancellationToken::new();
+    let report = synchronizer.run(&stop).await.unwrap();
+    assert_eq!((report.copied, report.failed, report.left), (1, 1, 0));
+    assert_eq!(report.problems[0].reference.as_deref(), Some("bad"));
+    let status = synchronizer.status().await.unwrap();
+    assert_eq!((status.queued, status.failed_total), (0, 1));
+    assert!(status.failed[0].error.as_ref().unwrap().contains("not of our kind"));
+    let report = synchronizer.work(&stop).await.unwrap();
+    assert_eq!((report.copied, report.failed), (0, 0), "it is not queued any more");
+    let report = synchronizer.run(&stop).await.unwrap();
+    assert_eq!((report.planned, report.copied), (1, 1));
+    assert_eq!(synchronizer.status().await.unwrap().failed_total, 0);
+    assert_eq!(synchronizer.counts().failed, 1);
+}
+
+#[tokio::test]
+async fn a_push_that_is_cut_short_is_begun_anew() {
+    let remote = FakeRegistry::start().await;
+    let here = registry();
+    let digest = push_image(&here, "a", Some("v1"), &[&vec![1; 300_000]]).await;
+    remote.fail("PUT /v2/a/blobs", 1, Act::status(500));
+    let job = job(Direction::To(client(&remote.url())), &["a"]);
+    let report = copied(&here, &job).await;
+    assert_eq!((report.copied, report.retried), (1, 1));
+    let (_, manifest) = remote.manifest("a", "v1").unwrap();
+    assert_eq!(sha256(&manifest), digest);
+}
+
+#[tokio::test]
+async fn a_remote_that_does_not_answer_is_said_so() {
+    let here = registry();
+    let job = job(Direction::From(client("http://127.0.0.1:1")), &["a"]);
+    let report = run(&here, &job).await;
+    assert_eq!((report.planned, report.problems.len()), (0, 1));
+    assert!(report.problems[0].reason.contains("can't be reached"), "{report:?}");
+    let mut globs = job.clone();
+    globs.selection.repositories = vec![registry::RepositoryPattern::parse("*").unwrap()];
+    let synchronizer = Synchronizer::new(here, globs, None);
+    let error = synchronizer.run(&CancellationToken::new()).await.unwrap_err();
+    assert!(matches!(error, sync::SyncError::Source(_)), "{error}");
+}

@@ -1,0 +1,90 @@
+//! What refers to an image goes along.
+
+use oci::{Digest, MediaType, Reference};
+use registry::Registry;
+use serde_json::{Value, json};
+use sync::{Direction, Reason, Synchronizer};
+
+use crate::fake::FakeRegistry;
+use crate::support::{
+    Remote, client, copied, from, has, image, job, name, push, push_image, push_index, registry,
+    tagged, to,
+};
+
+/// Pushes something that refers to a manifest.
+async fn sign(registry: &Registry, to: &str, subject: &Digest, what: &[u8]) -> Digest {
+    let of = registry.get_manifest(&name(to), &Reference::Digest(*subject)).await.unwrap();
+    let subject = json!({
+        "mediaType": of.media_type.as_str(),
+        "digest": subject.to_string(),
+        "size": of.content.len(),
+    });
+    push(registry, to, None, image(&[what], Some(&subject))).await
+}
+
+#[tokio::test]
+async fn signatures_of_every_kind_go_along_from_a_remote_and_to_one() {
+    let remote = Remote::start().await;
+    let source = &remote.registry;
+    let (index, children) = push_index(source, "a", "v1").await;
+    let signature = sign(source, "a", &index, b"signature").await;
+    let of_child = sign(source, "a", &children[0], b"list of materials").await;
+    let of_signature = sign(source, "a", &signature, b"a countersignature").await;
+    let tag = format!("{}.sig", children[1].to_string().replace(':', "-"));
+    let cosigned = push_image(source, "a", Some(&tag), &[b"cosign's"]).await;
+    let alien = push_image(source, "a", Some(&tag.replace(['1', '2', '3'], "0")), &[b"x"]).await;
+
+    let here = registry();
+    let without = from(&remote, &["a"]);
+    let mut with = without.clone();
+    with.referrers = true;
+    let report = copied(&here, &with).await;
+    assert_eq!((report.planned, report.copied), (1, 1));
+    let there = Remote::start().await;
+    let mut onward = to(&there, &["a"]);
+    onward.referrers = true;
+    copied(&here, &onward).await;
+    for registry in [&here, &there.registry] {
+        assert_eq!(tagged(registry, "a", "v1").await, Some(index));
+        assert_eq!(tagged(registry, "a", &tag).await, Some(cosigned));
+        for referrer in [signature, of_child, of_signature] {
+            assert!(has(registry, "a", &referrer).await, "{referrer}");
+        }
+        assert!(!has(registry, "a", &alien).await, "it belongs to nothing that is copied");
+        let listed = registry.list_referrers(&name("a"), &index, None, Default::default()).await;
+        assert_eq!(listed.unwrap().manifests.len(), 1);
+    }
+    assert_eq!(copied(&here, &with).await.planned, 0);
+
+    // One that comes later is found though the tag stays where it is.
+    let later = sign(source, "a", &children[1], b"later").await;
+    let plan = Synchronizer::new(here.clone(), with.clone(), None).plan().await.unwrap();
+    assert_eq!(plan.items.len(), 1);
+    assert_eq!(plan.items[0].reason, Reason::Referrers);
+    copied(&here, &with).await;
+    assert!(has(&here, "a", &later).await);
+    let plan = Synchronizer::new(here, without, None).plan().await.unwrap();
+    assert!(plan.items.iter().all(|item| item.reference.ends_with(".sig")), "{plan:?}");
+}
+
+#[tokio::test]
+async fn a_remote_that_lists_no_referrers_gets_the_list_as_a_tag() {
+    let remote = FakeRegistry::start().await;
+    let here = registry();
+    let digest = push_image(&here, "a", Some("v1"), &[b"base"]).await;
+    let one = sign(&here, "a", &digest, b"one").await;
+    let mut job = job(Direction::To(client(&remote.url())), &["a"]);
+    job.referrers = true;
+    copied(&here, &job).await;
+    let two = sign(&here, "a", &digest, b"two").await;
+    assert_eq!(copied(&here, &job).await.copied, 1);
+    let (media_type, index) = remote.manifest("a", &digest.referrers_tag()).unwrap();
+    assert_eq!(media_type, MediaType::OciIndex.as_str());
+    let index: Value = serde_json::from_slice(&index).unwrap();
+    let listed = index["manifests"].as_array().unwrap();
+    let digests: Vec<_> = listed.iter().map(|one| one["digest"].as_str().unwrap()).collect();
+    assert_eq!(digests, [one.to_string(), two.to_string()]);
+    assert_eq!(listed[0]["artifactType"], "application/x.signature");
+    assert_eq!(listed[0]["annotations"]["of"], "a test");
+    assert_eq!(copied(&here, &job).await.planned, 0);
+}
