@@ -6,7 +6,7 @@ use http::{HeaderName, HeaderValue, Uri, uri::Authority};
 use ipnet::IpNet;
 use regex::{Regex, RegexBuilder};
 
-use crate::limits;
+use crate::{limits, size};
 
 /// An absolute `http://` or `https://` URL, or nothing.
 pub(crate) fn url(text: &str) -> Result<(), String> {
@@ -149,6 +149,53 @@ pub(crate) fn upstream_name(text: &str) -> Result<(), String> {
     match text.len() <= limits::PATTERN_BYTES_MAX && text.chars().all(is_plain) {
         true => Ok(()),
         false => Err("may hold only letters, digits and `._-:/`, such as hub".to_owned()),
+    }
+}
+
+/// What logs, metrics and the command line call a job. It is part of paths, too.
+pub(crate) fn job_name(text: &str) -> Result<(), String> {
+    let is_name = Regex::new("^[a-z0-9]+([._-][a-z0-9]+)*$").is_ok_and(|name| name.is_match(text));
+    match is_name && text.len() <= limits::JOB_NAME_BYTES_MAX {
+        true => Ok(()),
+        false => Err(format!(
+            "is no name of a job: write lower-case letters and digits with single `.`, `_` or `-` \
+             between them, such as to-edge, {} characters at most",
+            limits::JOB_NAME_BYTES_MAX
+        )),
+    }
+}
+
+/// A range of versions, as the comparators of cargo.
+pub(crate) fn version_range(text: &str) -> Result<(), String> {
+    let advice = "write one such as `>=1.2, <2`, `^1.4` or `~1.4.2`";
+    match semver::VersionReq::parse(text) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(format!("is no range of versions ({error}); {advice}")),
+    }
+}
+
+/// A platform, such as `linux/arm64` or `linux/arm/v7`.
+pub(crate) fn platform(text: &str) -> Result<(), String> {
+    let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c);
+    let parts: Vec<&str> = text.split('/').collect();
+    let are_parts = parts.iter().all(|part| !part.is_empty() && part.chars().all(is_plain));
+    match (2..=3).contains(&parts.len()) && are_parts && text.len() <= limits::PATTERN_BYTES_MAX {
+        true => Ok(()),
+        false => Err("is no platform; write os/architecture, perhaps with /variant, such as \
+                      linux/amd64 or linux/arm/v7"
+            .to_owned()),
+    }
+}
+
+/// A number of bytes that is more than nothing, or nothing written at all.
+pub(crate) fn positive_size(text: &str) -> Result<(), String> {
+    if text.is_empty() {
+        return Ok(());
+    }
+    match size::bytes(text) {
+        Some(1..) => Ok(()),
+        Some(0) => Err("must be more than nothing; leave it out for no limit".to_owned()),
+        None => Err("is no size; write bytes such as 100GiB or 500MB".to_owned()),
     }
 }
 

@@ -20,6 +20,7 @@ use crate::{
         redis::{self, Redis},
         retention::{self, Retention},
         storage::{self, Storage},
+        sync::{self, Sync},
         tags::{self, Tags},
         validation::{self, Validation},
     },
@@ -54,6 +55,8 @@ pub struct Config {
     pub tags: Tags,
     /// `proxy`.
     pub proxy: Proxy,
+    /// `sync`.
+    pub sync: Sync,
     /// `validation`.
     pub validation: Validation,
     /// `policy`.
@@ -95,6 +98,7 @@ impl Config {
             catalog: catalog::read(reader.section("catalog")),
             tags: tags::read(reader.section("tags")),
             proxy: proxy::read(reader.section("proxy")),
+            sync: sync::read(reader.section("sync")),
             validation: validation::read(reader.section("validation")),
             policy: policy::read(reader.section("policy")),
             compatibility: compatibility::read(reader.section("compatibility")),

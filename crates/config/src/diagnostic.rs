@@ -149,6 +149,11 @@ impl Findings {
         self.push(Severity::Note, origin, key, message.into());
     }
 
+    /// Whether something is wrong with a key.
+    pub(crate) fn has_error(&self, key: &str) -> bool {
+        self.found.iter().any(|found| found.severity == Severity::Error && found.key == key)
+    }
+
     /// All findings in the order they were made, and a last one for what did not fit.
     pub(crate) fn finish(mut self) -> Vec<Diagnostic> {
         if self.errors_dropped > 0 {

@@ -14,7 +14,7 @@ use crate::{
     sections::{
         auth::{Auth, KeySet},
         http::Listen,
-        proxy::Credentials,
+        remote::{Credentials, Remote},
         storage::Driver,
     },
 };
@@ -66,6 +66,7 @@ pub(crate) fn check(config: &Config) -> Vec<Diagnostic> {
         found.file("redis.tls.rootcas", Some(authority));
     }
     found.upstreams();
+    found.jobs();
     found.problems
 }
 
@@ -91,15 +92,26 @@ impl Found<'_> {
             self.config.tree.root.at("proxy.upstreams").map_or(0, |list| list.items().len());
         let first = proxy.upstreams.len() - items;
         for (index, upstream) in proxy.upstreams[first..].iter().enumerate() {
-            let key = |name| format!("proxy.upstreams.{index}.{name}");
-            self.file(&key("tls.certificate"), upstream.tls.certificate.as_ref());
-            self.file(&key("tls.key"), upstream.tls.key.as_ref());
-            for authority in &upstream.tls.root_cas {
-                self.file(&key("tls.rootcas"), Some(authority));
-            }
-            if let Credentials::Gar { key_file } = &upstream.credentials {
-                self.file(&key("gar.keyfile"), key_file.as_ref());
-            }
+            self.remote(&format!("proxy.upstreams.{index}"), &upstream.remote);
+        }
+    }
+
+    fn jobs(&mut self) {
+        for (index, job) in self.config.sync.jobs.iter().enumerate() {
+            let key = format!("sync.jobs.{index}.{}", job.remote.key());
+            self.remote(&key, job.remote.remote());
+        }
+    }
+
+    fn remote(&mut self, path: &str, remote: &Remote) {
+        let key = |name| format!("{path}.{name}");
+        self.file(&key("tls.certificate"), remote.tls.certificate.as_ref());
+        self.file(&key("tls.key"), remote.tls.key.as_ref());
+        for authority in &remote.tls.root_cas {
+            self.file(&key("tls.rootcas"), Some(authority));
+        }
+        if let Credentials::Gar { key_file } = &remote.credentials {
+            self.file(&key("gar.keyfile"), key_file.as_ref());
         }
     }
 

@@ -57,16 +57,18 @@ pub use sections::{
     middleware::{Middleware, MiddlewareEntry},
     notifications::{Endpoint, Notifications, Outbox},
     policy::Policy,
-    proxy::{
-        Caching, CredentialHelper, Credentials, Prefetch, Proxy, Rewrite, Upstream, UpstreamTls,
-    },
+    proxy::{Caching, Prefetch, Proxy, Upstream},
     redis::{Redis, RedisRouting, RedisTls},
+    remote::{CredentialHelper, Credentials, Remote, RemoteTls},
     retention::{Retention, RetentionRule},
+    rewrite::Rewrite,
     storage::{
         Azure, AzureCredentials, Deletion, DescriptorCache, Driver, Filesystem, FreeSpace,
-        GarbageCollection, Gcs, S3, Scrub, Storage, UploadPurging, When,
+        GarbageCollection, Gcs, S3, Scrub, Storage, UploadPurging,
     },
+    sync::{Sync, SyncJob, SyncRemote},
     tags::Tags,
     validation::{IndexPlatforms, Platform, ReferencePolicy, Validation},
+    when::When,
 };
 pub use unsupported::Unsupported;

@@ -30,3 +30,6 @@ pub const REGEX_SIZE_BYTES_MAX: usize = 1024 * 1024;
 
 /// Longest pattern of repositories or tags, in bytes: that of the longest name.
 pub const PATTERN_BYTES_MAX: usize = 255;
+
+/// Longest name of a job, in bytes.
+pub const JOB_NAME_BYTES_MAX: usize = 64;

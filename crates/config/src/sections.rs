@@ -12,11 +12,15 @@ pub mod notifications;
 pub mod policy;
 pub mod proxy;
 pub mod redis;
+pub mod remote;
 pub mod reporting;
 pub mod retention;
+pub mod rewrite;
 pub mod storage;
+pub mod sync;
 pub mod tags;
 pub mod validation;
+pub mod when;
 
 use crate::schema::{self, Section};
 
@@ -55,6 +59,11 @@ pub(crate) static ROOT: Section = Section::new(&[
     schema::section("catalog", &catalog::SECTION, "The listing of repositories."),
     schema::section("tags", &tags::SECTION, "The listing of tags."),
     schema::optional("proxy", &proxy::SECTION, "Pull-through mirror of other registries."),
+    schema::section(
+        "sync",
+        &sync::SECTION,
+        "Jobs that copy repositories from and to other registries. Not in Distribution.",
+    ),
     schema::section(
         "validation",
         &validation::SECTION,

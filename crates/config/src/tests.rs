@@ -10,6 +10,7 @@ mod random;
 mod refused;
 mod retention;
 mod secrets;
+mod sync;
 mod variables;
 mod yaml_rules;
 

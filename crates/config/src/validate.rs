@@ -4,13 +4,15 @@ use crate::{
     complete::quoted,
     diagnostic::{Findings, Origin},
     scalar,
-    sections::{auth, http::Listen, redis, storage, storage::gc},
+    sections::{auth, http::Listen, redis, storage, when},
     tree::{Entry, Node, Value},
 };
 
 mod proxy;
+mod remote;
 mod retention;
 mod shared_cache;
+mod sync;
 #[cfg(test)]
 pub(crate) use shared_cache::is_without_effect;
 
@@ -64,6 +66,7 @@ pub(crate) fn whole(root: &Node, findings: &mut Findings) {
     retention::check(root, findings);
     cache(root, findings);
     proxy::check(root, findings);
+    sync::check(root, findings);
     endpoints(root, findings);
     platforms(root, findings);
     without_effect(root, findings);
@@ -276,7 +279,7 @@ fn collection(root: &Node, findings: &mut Findings) {
         return;
     }
     if let Some(interval) = gc.get("interval")
-        && interval.as_text().is_some_and(gc::is_nothing)
+        && interval.as_text().is_some_and(when::is_nothing)
     {
         let message = "must be more than nothing; to turn collecting off set `enabled: false`";
         findings.error(&interval.origin, "storage.maintenance.gc.interval", message);

@@ -111,8 +111,8 @@ fn covering<U>(proxy: &config::Proxy, upstream: &config::Upstream, asked: U) -> 
 }
 
 fn options(upstream: &config::Upstream) -> anyhow::Result<UpstreamOptions> {
-    let endpoints = upstream.urls.iter().map(|url| url.parse().context("not a URL"));
-    let config::UpstreamTls { root_cas, certificate, key, insecure } = &upstream.tls;
+    let endpoints = upstream.remote.urls.iter().map(|url| url.parse().context("not a URL"));
+    let config::RemoteTls { root_cas, certificate, key, insecure } = &upstream.remote.tls;
     let rewrite = upstream.rewrite.iter().map(|rule| (rule.from.clone(), rule.to.clone()));
     Ok(UpstreamOptions {
         name: upstream.name.clone(),
@@ -136,14 +136,14 @@ fn options(upstream: &config::Upstream) -> anyhow::Result<UpstreamOptions> {
 
 fn credentials(upstream: &config::Upstream) -> Credentials {
     let secret = |secret: &config::Secret| Secret::new(secret.reveal());
-    match &upstream.credentials {
+    match &upstream.remote.credentials {
         config::Credentials::Anonymous => Credentials::Anonymous,
         config::Credentials::Login { username, password } => {
             Credentials::Basic { username: username.clone(), password: secret(password) }
         }
         config::Credentials::Helper(helper) => Credentials::Helper {
             command: helper.command.clone().into(),
-            url: upstream.urls.first().cloned().unwrap_or_default(),
+            url: upstream.remote.urls.first().cloned().unwrap_or_default(),
             lifetime: helper.lifetime,
         },
         config::Credentials::Ecr { region } => Credentials::Ecr { region: region.clone() },

@@ -1,8 +1,6 @@
 //! `proxy`: the pull-through mirror of other registries.
 
-mod credentials;
 mod upstream;
-mod url;
 
 use std::time::Duration;
 
@@ -13,11 +11,9 @@ use crate::{
     size,
 };
 
-pub(crate) use self::{credentials::WAYS, url::RegistryUrl};
-pub use self::{
-    credentials::{CredentialHelper, Credentials},
-    upstream::{Caching, Prefetch, Rewrite, Upstream, UpstreamTls},
-};
+use super::remote;
+
+pub use self::upstream::{Caching, Prefetch, Upstream};
 
 pub(crate) static SECTION: Section = Section::new(&[
     schema::checked("remoteurl", check::url, "One upstream for every name; empty is off."),
@@ -25,14 +21,14 @@ pub(crate) static SECTION: Section = Section::new(&[
     schema::secret("password", "Password at `remoteurl`."),
     schema::optional(
         "exec",
-        &credentials::EXEC,
+        &remote::EXEC,
         "A credential helper for `remoteurl`, in place of user and password.",
     ),
     schema::duration("ttl", "How long content stays in the cache; 0 is for ever.").default("168h"),
     schema::duration("cachewritetimeout", "Longest time of a write to the cache.").default("5m"),
     schema::checked(
         "maxsize",
-        check_size,
+        check::positive_size,
         "Most bytes that are cached, such as `100GB` or `100GiB`; beyond it what was not used for longest goes. Empty is any number. Not in Distribution.",
     ),
     schema::bounded(
@@ -116,16 +112,5 @@ pub(crate) fn read(proxy: Reader<'_>) -> Proxy {
         low_water_percent: u8::try_from(proxy.count("lowwater")).unwrap_or(100),
         keep: proxy.texts("keep"),
         local: proxy.texts("local"),
-    }
-}
-
-fn check_size(text: &str) -> Result<(), String> {
-    if text.is_empty() {
-        return Ok(());
-    }
-    match size::bytes(text) {
-        Some(1..) => Ok(()),
-        Some(0) => Err("must be more than nothing; leave it out for no limit".to_owned()),
-        None => Err("is no size; write bytes such as 100GiB or 500MB".to_owned()),
     }
 }

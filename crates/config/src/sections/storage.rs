@@ -24,7 +24,7 @@ pub use azure::{Azure, AzureCredentials};
 pub use deletion::Deletion;
 pub use filesystem::Filesystem;
 pub use free_space::FreeSpace;
-pub use gc::{GarbageCollection, When};
+pub use gc::GarbageCollection;
 pub use gcs::Gcs;
 pub use s3::S3;
 

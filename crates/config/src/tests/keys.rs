@@ -118,6 +118,11 @@ fn sample(path: &str, key: &Key) -> String {
         "storage.cache.blobdescriptor" => "inmemory",
         "http.net" => "tcp",
         "storage.maintenance.gc.schedule" => "0 3 * * *",
+        "sync.jobs.schedule" => "0 3 * * *",
+        "sync.jobs.semver" => "'>=1.2, <2'",
+        "sync.jobs.bandwidth" => "10MiB",
+        "sync.jobs.platforms" => "[linux/arm64, linux/arm/v7]",
+        _ if path.ends_with(".urls") => "['https://one', 'https://two']",
         _ if path.ends_with("storageclass") => "GLACIER_IR",
         _ if path.ends_with(".url") || path.ends_with(".uri") || path.ends_with("directoryurl") => {
             "https://example.com/sample"
@@ -127,7 +132,6 @@ fn sample(path: &str, key: &Key) -> String {
         "auth.htpasswd.anonymous" => "[pull]",
         "http.trustedproxies" | "storage.redirect.except.networks" => "[10.0.0.0/8]",
         "redis.addrs" => "['one:1', 'two:2']",
-        "proxy.upstreams.urls" => "['https://one', 'https://two']",
         _ => "",
     };
     if !known.is_empty() {

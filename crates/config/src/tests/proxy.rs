@@ -39,11 +39,11 @@ fn distribution_s_upstream_is_one_for_every_name() {
     );
     let [upstream] = &proxy.upstreams[..] else { panic!("{proxy:?}") };
     assert_eq!(upstream.name, "registry-1.docker.io");
-    assert_eq!(upstream.urls, ["https://registry-1.docker.io"]);
+    assert_eq!(upstream.remote.urls, ["https://registry-1.docker.io"]);
     assert_eq!((upstream.prefix.as_str(), upstream.ns.len()), ("", 0));
     let password = Secret::new("012");
-    assert_eq!(upstream.credentials, Credentials::Login { username: "u".into(), password });
-    assert!(upstream.library && !upstream.forward_auth && !upstream.tls.insecure);
+    assert_eq!(upstream.remote.credentials, Credentials::Login { username: "u".into(), password });
+    assert!(upstream.library && !upstream.forward_auth && !upstream.remote.tls.insecure);
     let caching = Caching {
         ttl: None,
         tag_ttl: Duration::ZERO,
@@ -55,7 +55,7 @@ fn distribution_s_upstream_is_one_for_every_name() {
     assert_eq!(upstream.caching, caching);
     assert_eq!(proxy.cache_write_timeout, Duration::from_secs(60));
     assert_eq!((proxy.size_bytes_max, proxy.low_water_percent), (None, 90));
-    assert_eq!(upstream.registry().as_deref(), Some("docker.io"));
+    assert_eq!(upstream.remote.registry().as_deref(), Some("docker.io"));
 }
 
 #[test]
@@ -80,11 +80,11 @@ fn an_upstream_has_what_it_says_and_else_what_all_have() {
     assert_eq!(quay.caching.ttl, Some(Duration::from_secs(48 * 3600)));
     assert_eq!(quay.caching.tag_ttl, Duration::from_secs(60));
     assert_eq!((quay.caching.negative_ttl, quay.caching.stale_if_error), Default::default());
-    assert_eq!((quay.tls.clone(), quay.credentials.clone()), Default::default());
+    assert_eq!((quay.remote.tls.clone(), quay.remote.credentials.clone()), Default::default());
 
     assert_eq!((two.name.as_str(), two.prefix.as_str()), ("two", "a/b"));
     assert_eq!(
-        (&*two.ns, &*two.urls),
+        (&*two.ns, &*two.remote.urls),
         (&["b.example:5000".into()][..], &["http://b:5000/x".into(), "https://c".into()][..])
     );
     let caching = Caching {
@@ -96,13 +96,13 @@ fn an_upstream_has_what_it_says_and_else_what_all_have() {
         prefetch: Prefetch::Nothing,
     };
     assert_eq!(two.caching, caching);
-    assert!(two.library && two.forward_auth && two.tls.insecure);
-    assert_eq!(two.tls.root_cas, [std::path::PathBuf::from("ca.pem")]);
-    assert!(two.tls.certificate.is_some() && two.tls.key.is_some());
+    assert!(two.library && two.forward_auth && two.remote.tls.insecure);
+    assert_eq!(two.remote.tls.root_cas, [std::path::PathBuf::from("ca.pem")]);
+    assert!(two.remote.tls.certificate.is_some() && two.remote.tls.key.is_some());
     assert_eq!((&*two.allow, &*two.deny), (&["x/**".into()][..], &["x/y".into()][..]));
     let rewrite = |from: &str, to: &str| Rewrite { from: from.into(), to: to.into() };
     assert_eq!(two.rewrite, [rewrite("o", "p/q"), rewrite("r", ""), rewrite("", "s")]);
-    assert_eq!(two.registry().as_deref(), Some("b:5000"));
+    assert_eq!(two.remote.registry().as_deref(), Some("b:5000"));
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn what_is_fetched_ahead_is_one_of_three_words() {
 fn credentials_are_read_in_every_way() {
     let credentials = |lines: &str| {
         let proxy = proxy(&format!("{{upstreams: [{{{lines}}}]}}"));
-        proxy.upstreams.into_iter().next().unwrap().credentials
+        proxy.upstreams.into_iter().next().unwrap().remote.credentials
     };
     let login = |username: &str, password: &str| Credentials::Login {
         username: username.into(),
@@ -162,9 +162,12 @@ fn credentials_are_read_in_every_way() {
     }
     let text = with("proxy: {remoteurl: 'https://u:p@h', username: v, password: q}");
     let loaded = load_with(&text, &[]).unwrap();
-    assert_eq!(loaded.config.proxy.upstreams[0].credentials, login("v", "q"));
+    assert_eq!(loaded.config.proxy.upstreams[0].remote.credentials, login("v", "q"));
     let url = proxy("{remoteurl: 'https://u:p@h/x'}").upstreams.remove(0);
-    assert_eq!((url.urls, url.credentials), (vec!["https://h/x".to_owned()], login("u", "p")));
+    assert_eq!(
+        (url.remote.urls, url.remote.credentials),
+        (vec!["https://h/x".to_owned()], login("u", "p"))
+    );
 }
 
 #[test]
@@ -212,9 +215,12 @@ fn lists_are_set_by_variables() {
     let Proxy { upstreams, size_bytes_max, local, .. } = config.proxy;
     assert_eq!((size_bytes_max, local), (Some(10_000_000_000), vec!["own/**".to_owned()]));
     let password = Secret::new("0123");
-    assert_eq!(upstreams[0].credentials, Credentials::Login { username: "u".into(), password });
+    assert_eq!(
+        upstreams[0].remote.credentials,
+        Credentials::Login { username: "u".into(), password }
+    );
     assert_eq!((upstreams[1].prefix.as_str(), upstreams[1].rewrite.len()), ("b", 1));
-    assert_eq!(upstreams[1].tls.root_cas.len(), 1);
+    assert_eq!(upstreams[1].remote.tls.root_cas.len(), 1);
 }
 
 #[test]
@@ -383,7 +389,7 @@ fn what_has_no_effect_is_warned_of() {
         ),
         (
             "upstreams: [{url: 'http://a', tls: {insecure: true}}]".to_owned(),
-            "proxy.upstreams.0.tls: has no effect: no URL of this upstream is https",
+            "proxy.upstreams.0.tls: has no effect: no URL of this registry is https",
         ),
     ] {
         let found = warnings(&with(&format!("proxy: {{{lines}}}")), &[]);

@@ -72,7 +72,7 @@ fn advisers(client: Client) -> &'static [Adviser] {
 fn names_in_images(upstream: &Upstream, upstreams: &[Upstream]) -> Vec<String> {
     let is_any = upstream.prefix.is_empty() && upstreams.len() == 1;
     let names = match upstream.ns.is_empty() && is_any {
-        true => upstream.registry().into_iter().collect(),
+        true => upstream.remote.registry().into_iter().collect(),
         false => upstream.ns.clone(),
     };
     let has_hub = names.iter().any(|name| name == DOCKER_HUB);

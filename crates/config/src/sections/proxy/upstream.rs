@@ -1,6 +1,6 @@
 //! `proxy.upstreams`: one registry that is mirrored.
 
-use std::{collections::HashSet, path::PathBuf, time::Duration};
+use std::{collections::HashSet, time::Duration};
 
 use crate::{
     check,
@@ -8,9 +8,9 @@ use crate::{
     schema::{self, Section},
 };
 
-use super::{
-    credentials::{self, ACR, Credentials, ECR, EXEC, GAR},
-    url::{DOCKER_HUB, RegistryUrl, is_docker_hub},
+use crate::sections::{
+    remote::{self, DOCKER_HUB, RegistryUrl, Remote, RemoteTls, is_docker_hub},
+    rewrite::{self, Rewrite},
 };
 
 pub(super) static SECTION: Section = Section::new(&[
@@ -19,12 +19,8 @@ pub(super) static SECTION: Section = Section::new(&[
         check::upstream_name,
         "What logs and metrics call it; unless set its prefix, or else the URL's host.",
     ),
-    schema::checked("url", check::registry_url, "Where it is."),
-    schema::checked_texts(
-        "urls",
-        check::registry_url,
-        "In place of `url`: where it is, in the order in which they are tried.",
-    ),
+    remote::URL,
+    remote::URLS,
     schema::checked(
         "prefix",
         check::repository_path,
@@ -35,20 +31,20 @@ pub(super) static SECTION: Section = Section::new(&[
         check::registry_host,
         "Values of `?ns=`, which containerd sends, that mean this upstream. Unless set the prefix, if it is a host name; `docker.io` brings its other names along.",
     ),
-    schema::text("username", "User there."),
-    schema::secret("password", "Password there."),
-    schema::optional("exec", &EXEC, "A credential helper."),
-    schema::optional("ecr", &ECR, "Tokens of the Elastic Container Registry of AWS."),
-    schema::optional("gar", &GAR, "Tokens of the Google Artifact Registry."),
-    schema::optional("acr", &ACR, "Tokens of the Azure Container Registry."),
-    schema::optional("tls", &TLS, "HTTPS to it."),
+    remote::USERNAME,
+    remote::PASSWORD,
+    remote::HELPER,
+    remote::ECR,
+    remote::GAR,
+    remote::ACR,
+    remote::TLS,
     schema::boolean(
         "library",
         "Puts `library/` in front of names of one component; on for Docker Hub unless set.",
     ),
     schema::list(
         "rewrite",
-        &REWRITE,
+        &rewrite::SECTION,
         "Replaces the first components of a name before it is asked for; the first that fits counts.",
     ),
     schema::checked_texts(
@@ -73,57 +69,23 @@ pub(super) static SECTION: Section = Section::new(&[
     )
     .default("false"),
 ])
-.closed(UNKNOWN);
+.closed(remote::UNKNOWN);
 
 /// What may be fetched before it is asked for.
 pub(super) const PREFETCH: &[&str] = &["none", "layers", "all"];
-
-/// A key that was misspelt may not be left out: what it forbids would be allowed.
-pub(super) const UNKNOWN: &str = "setting";
-
-static TLS: Section = Section::new(&[
-    schema::checked_texts(
-        "rootcas",
-        check::path,
-        "PEM files with its authorities, in place of the system's.",
-    ),
-    schema::checked("certificate", check::path, "PEM file with wharf's own certificate."),
-    schema::checked("key", check::path, "PEM file with the key of it."),
-    schema::boolean("insecure", "Takes any certificate.").default("false"),
-])
-.closed(UNKNOWN);
-
-static REWRITE: Section = Section::new(&[
-    schema::checked(
-        "from",
-        check::repository_path,
-        "First components of a name; empty fits every name.",
-    ),
-    schema::checked(
-        "to",
-        check::repository_path,
-        "What stands in their place; empty takes them away.",
-    ),
-])
-.closed(UNKNOWN);
 
 /// One registry that is mirrored.
 #[derive(Clone, Debug)]
 pub struct Upstream {
     /// What it is called in logs and metrics; no other has the same.
     pub name: String,
-    /// Where it is, in the order in which they are tried: `http` or `https`, perhaps with a path,
-    /// without credentials and without a slash at the end.
-    pub urls: Vec<String>,
+    /// Where it is, and how wharf shows who it is.
+    pub remote: Remote,
     /// Prefix of its repositories here: empty, or whole components of a name.
     pub prefix: String,
     /// Values of `?ns=` that mean it, in lower case. None: with an empty prefix and no other
     /// upstream beside it, any value means it; else none does.
     pub ns: Vec<String>,
-    /// How wharf shows who it is.
-    pub credentials: Credentials,
-    /// HTTPS to it.
-    pub tls: UpstreamTls,
     /// Whether names of one component get `library/` in front.
     pub library: bool,
     /// What replaces the first components of a name; the first that fits counts.
@@ -136,37 +98,6 @@ pub struct Upstream {
     pub caching: Caching,
     /// Whether the client's own `Authorization` is sent to it.
     pub forward_auth: bool,
-}
-
-impl Upstream {
-    /// The host name that images of this registry are called by: `docker.io` for Docker Hub, else
-    /// the host and port of its first URL.
-    pub fn registry(&self) -> Option<String> {
-        let host = RegistryUrl::parse(self.urls.first()?)?.host;
-        Some(if is_docker_hub(&host) { DOCKER_HUB[0].to_owned() } else { host })
-    }
-}
-
-/// `tls` of an upstream.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct UpstreamTls {
-    /// Its authorities; none are the system's.
-    pub root_cas: Vec<PathBuf>,
-    /// wharf's own certificate.
-    pub certificate: Option<PathBuf>,
-    /// The key of it.
-    pub key: Option<PathBuf>,
-    /// Whether any certificate is taken.
-    pub insecure: bool,
-}
-
-/// First components of a name, and what stands in their place.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rewrite {
-    /// Whole components; empty fits every name.
-    pub from: String,
-    /// Whole components; empty takes them away.
-    pub to: String,
 }
 
 /// How long what is cached is good.
@@ -227,10 +158,12 @@ pub(super) fn remote(proxy: Reader<'_>, caching: &Caching) -> Option<Upstream> {
         name: url.host.clone(),
         prefix: String::new(),
         ns: Vec::new(),
-        credentials: credentials::read(proxy, &url.host, url.login),
-        tls: UpstreamTls::default(),
         library: is_docker_hub(&url.host),
-        urls: vec![url.url],
+        remote: Remote {
+            credentials: remote::read_credentials(proxy, &url.host, url.login),
+            tls: RemoteTls::default(),
+            urls: vec![url.url],
+        },
         rewrite: Vec::new(),
         allow: Vec::new(),
         deny: Vec::new(),
@@ -241,39 +174,21 @@ pub(super) fn remote(proxy: Reader<'_>, caching: &Caching) -> Option<Upstream> {
 
 /// One of `proxy.upstreams`.
 pub(super) fn read(from: Reader<'_>, above: &Caching) -> Upstream {
-    let written = from.set_text("url").into_iter().chain(from.texts("urls"));
-    let urls: Vec<RegistryUrl> = written.filter_map(|text| RegistryUrl::parse(&text)).collect();
-    let host = urls.first().map(|url| url.host.clone()).unwrap_or_default();
-    let login = urls.iter().find_map(|url| url.login.clone());
+    let remote = remote::read(from);
     let prefix = from.text("prefix");
     let named = from.set_text("name").or_else(|| Some(prefix.clone()).filter(|p| !p.is_empty()));
     Upstream {
-        name: named.unwrap_or_else(|| host.clone()),
+        name: named.or_else(|| remote.host()).unwrap_or_default(),
         ns: host_names(from.texts("ns"), &prefix),
-        credentials: credentials::read(from, &host, login),
-        tls: read_tls(from.section("tls")),
-        library: from.set_boolean("library").unwrap_or_else(|| is_docker_hub(&host)),
-        urls: urls.into_iter().map(|url| url.url).collect(),
+        library: from.set_boolean("library").unwrap_or_else(|| remote.is_docker_hub()),
+        remote,
         prefix,
-        rewrite: from.items("rewrite").map(read_rewrite).collect(),
+        rewrite: rewrite::read(from),
         allow: from.texts("allow"),
         deny: from.texts("deny"),
         caching: caching(from, Some(above)),
         forward_auth: from.boolean("forwardauth"),
     }
-}
-
-fn read_tls(tls: Reader<'_>) -> UpstreamTls {
-    UpstreamTls {
-        root_cas: tls.texts("rootcas").into_iter().map(PathBuf::from).collect(),
-        certificate: tls.set_path("certificate"),
-        key: tls.set_path("key"),
-        insecure: tls.boolean("insecure"),
-    }
-}
-
-fn read_rewrite(rewrite: Reader<'_>) -> Rewrite {
-    Rewrite { from: rewrite.text("from"), to: rewrite.text("to") }
 }
 
 /// What was written, or else the prefix where it is a host name.
@@ -301,7 +216,7 @@ pub(super) fn share_host_names(upstreams: &mut [Upstream]) {
     let is_alone = upstreams.len() < 2;
     for upstream in upstreams.iter_mut().filter(|upstream| upstream.prefix.is_empty()) {
         if upstream.ns.is_empty() && !is_alone {
-            let names = upstream.registry().map(|registry| names_of(&registry));
+            let names = upstream.remote.registry().map(|registry| names_of(&registry));
             upstream.ns = names.unwrap_or_default();
             upstream.ns.retain(|name| !taken.contains(name));
         }

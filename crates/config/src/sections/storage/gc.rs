@@ -1,14 +1,11 @@
 //! `storage.maintenance.gc`: online garbage collection.
 
-use std::time::{Duration, SystemTime};
-
-use croner::Cron;
-use jiff::{Timestamp, tz::TimeZone};
+use std::time::Duration;
 
 use crate::{
     reader::Reader,
-    scalar,
     schema::{self, Bare, Section},
+    sections::when::{self, When},
 };
 
 pub(crate) static SECTION: Section = Section::new(&[
@@ -17,7 +14,7 @@ pub(crate) static SECTION: Section = Section::new(&[
         .default("24h"),
     schema::checked(
         "schedule",
-        cron,
+        when::cron,
         "When it collects instead, as five fields of cron in the machine's time zone: `0 3 * * *`.",
     ),
     schema::duration(
@@ -60,94 +57,14 @@ pub struct GarbageCollection {
     pub dry_run: bool,
 }
 
-/// When something is done again and again.
-#[derive(Clone, Debug)]
-pub enum When {
-    /// So long after the last time.
-    Every(Duration),
-    /// At these times, in the machine's time zone.
-    At(Box<Cron>),
-}
-
-impl When {
-    /// How long to wait from `now` on. A schedule that never comes again is looked at again in a
-    /// day.
-    #[must_use]
-    pub fn wait(&self, now: SystemTime) -> Duration {
-        const DAY: Duration = Duration::from_secs(24 * 3600);
-        match self {
-            Self::Every(interval) => *interval,
-            Self::At(cron) => {
-                let Ok(now) = Timestamp::try_from(now) else { return DAY };
-                let next = cron.find_next_occurrence(&now.to_zoned(TimeZone::system()), false);
-                next.map_or(DAY, |next| next.timestamp().duration_since(now).unsigned_abs())
-            }
-        }
-    }
-}
-
 pub(crate) fn read(gc: Reader<'_>) -> GarbageCollection {
-    let schedule = gc.set_text("schedule").filter(|text| !text.trim().is_empty());
-    let every = When::Every(gc.duration("interval"));
     GarbageCollection {
         enabled: gc.boolean("enabled"),
-        when: match schedule.and_then(|text| parse(&text).ok()) {
-            Some(cron) => When::At(Box::new(cron)),
-            None => every,
-        },
+        when: when::read(gc).unwrap_or(When::Every(gc.duration("interval"))),
         grace: gc.duration("grace"),
         untagged: gc.boolean("untagged"),
         referrers: gc.boolean("referrers"),
         rate: u32::try_from(gc.count("rate")).ok().filter(|rate| *rate > 0),
         dry_run: gc.boolean("dryrun"),
-    }
-}
-
-fn parse(text: &str) -> Result<Cron, String> {
-    if text.split_whitespace().count() != 5 {
-        return Err("must have five fields: minute, hour, day of the month, month, day of the \
-                    week, such as `0 3 * * *`"
-            .to_owned());
-    }
-    text.parse().map_err(|error| format!("is no schedule of cron ({error})"))
-}
-
-fn cron(text: &str) -> Result<(), String> {
-    if text.trim().is_empty() { Ok(()) } else { parse(text).map(drop) }
-}
-
-/// Whether a text is a duration of nothing.
-pub(crate) fn is_nothing(text: &str) -> bool {
-    scalar::nanoseconds(text) == Some(0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_schedule_says_how_long_to_wait() {
-        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_017);
-        let wait = |text: &str| When::At(Box::new(parse(text).unwrap())).wait(now);
-        assert_eq!(wait("* * * * *"), Duration::from_secs(43));
-        assert!(wait("0 3 * * *") <= Duration::from_secs(25 * 3600));
-        assert!(wait("0 3 * * 1") <= Duration::from_secs(8 * 24 * 3600));
-        let hour = Duration::from_secs(3600);
-        assert_eq!(When::Every(hour).wait(now), hour);
-    }
-
-    #[test]
-    fn what_is_no_schedule_is_told() {
-        for (text, good) in [
-            ("0 3 * * *", true),
-            ("*/15 0-6 1,15 * mon-fri", true),
-            ("", true),
-            ("0 3 * *", false),
-            ("0 0 3 * * *", false),
-            ("61 3 * * *", false),
-            ("daily", false),
-        ] {
-            assert_eq!(cron(text).is_ok(), good, "{text}");
-        }
     }
 }

@@ -49,7 +49,7 @@ fn hosts(name: &str, upstream: &Upstream, mirror: &MirrorAddress) -> String {
 
 /// The upstream's URL, if it is that of the registry which has this name.
 fn own_url(name: &str, upstream: &Upstream) -> Option<String> {
-    let urls = upstream.urls.iter();
+    let urls = upstream.remote.urls.iter();
     let mut hosts = urls.filter(|url| url.split_once("://").is_some_and(|(_, host)| host == name));
     hosts.next().cloned()
 }

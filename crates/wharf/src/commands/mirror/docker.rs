@@ -21,7 +21,7 @@ pub(super) fn advise(upstreams: &[Upstream], mirror: &MirrorAddress) -> Advice {
         advice.notes.push(note.to_owned());
         return advice;
     }
-    let is_hub = upstream.registry().as_deref() == Some(DOCKER_HUB)
+    let is_hub = upstream.remote.registry().as_deref() == Some(DOCKER_HUB)
         || upstream.ns.iter().any(|name| name == DOCKER_HUB);
     if !is_hub && (upstreams.len() > 1 || !upstream.ns.is_empty()) {
         let note = format!(

@@ -23,7 +23,7 @@ pub(super) fn advise(upstreams: &[Upstream], mirror: &MirrorAddress) -> Advice {
         let mut names = names_in_images(upstream, upstreams);
         if names.is_empty() {
             // The path leads to it, whatever it is called.
-            names.extend(upstream.registry());
+            names.extend(upstream.remote.registry());
         }
         // A registry may stand there once.
         names.retain(|name| seen.insert(name.clone()));

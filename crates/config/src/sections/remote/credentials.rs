@@ -1,4 +1,4 @@
-//! How wharf shows an upstream who it is.
+//! How wharf shows another registry who it is.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -9,9 +9,9 @@ use crate::{
     secret::Secret,
 };
 
-use super::upstream::UNKNOWN;
+use super::UNKNOWN;
 
-pub(super) static EXEC: Section = Section::new(&[
+pub(crate) static EXEC: Section = Section::new(&[
     schema::text(
         "command",
         "Name or path of the helper, which speaks the protocol of docker's credential helpers.",
@@ -40,10 +40,10 @@ pub(super) static ACR: Section = Section::new(&[
 ])
 .closed(UNKNOWN);
 
-/// The ways of an upstream's credentials, of which it may have one.
+/// The ways of credentials, of which a registry may have one.
 pub(crate) const WAYS: [&str; 5] = ["username", "exec", "ecr", "gar", "acr"];
 
-/// How wharf shows an upstream who it is.
+/// How wharf shows another registry who it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Credentials {
     /// Not at all.
@@ -89,7 +89,7 @@ pub struct CredentialHelper {
 }
 
 /// The one way that was written. `host` is the URL's, and `in_url` the user in it.
-pub(super) fn read(from: Reader<'_>, host: &str, in_url: Option<(String, Secret)>) -> Credentials {
+pub(crate) fn read(from: Reader<'_>, host: &str, in_url: Option<(String, Secret)>) -> Credentials {
     if let Some(helper) = helper(from) {
         return Credentials::Helper(helper);
     }

@@ -5,7 +5,7 @@ use http::Uri;
 use crate::secret::Secret;
 
 /// The names of Docker Hub: the one that images have, and those that the registry is asked by.
-pub(super) const DOCKER_HUB: [&str; 3] = ["docker.io", "index.docker.io", "registry-1.docker.io"];
+pub(crate) const DOCKER_HUB: [&str; 3] = ["docker.io", "index.docker.io", "registry-1.docker.io"];
 
 /// A URL of a registry, taken apart.
 pub(crate) struct RegistryUrl {
@@ -37,7 +37,7 @@ impl RegistryUrl {
 }
 
 /// Whether a host is Docker Hub's.
-pub(super) fn is_docker_hub(host: &str) -> bool {
+pub(crate) fn is_docker_hub(host: &str) -> bool {
     let name = host.strip_suffix(":443").unwrap_or(host);
     DOCKER_HUB.contains(&name)
 }
