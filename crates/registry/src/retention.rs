@@ -75,12 +75,18 @@ impl WholeMatch {
         Regex::new(text)?;
         Regex::new(&format!("^(?:{text})$")).map(Self)
     }
+
+    /// Whether it matches all of a text.
+    #[must_use]
+    pub fn matches(&self, text: &str) -> bool {
+        self.0.is_match(text)
+    }
 }
 
 impl RetentionRule {
     fn matches_repository(&self, name: &RepositoryName) -> bool {
         self.repositories.iter().any(|pattern| pattern.matches(name))
-            || self.repository_expressions.iter().any(|e| e.0.is_match(name.as_str()))
+            || self.repository_expressions.iter().any(|e| e.matches(name.as_str()))
     }
 
     /// Whether it is about every tag of its repositories.
@@ -91,7 +97,7 @@ impl RetentionRule {
     fn matches_tag(&self, tag: &Tag) -> bool {
         self.has_all_tags()
             || self.tags.iter().any(|pattern| pattern.matches(tag))
-            || self.tag_expressions.iter().any(|e| e.0.is_match(tag.as_str()))
+            || self.tag_expressions.iter().any(|e| e.matches(tag.as_str()))
     }
 
     /// Whether it asks when a tag was pushed.

@@ -46,5 +46,8 @@ pub use gate::Gate;
 pub use job::{Direction, Job, Pace};
 pub use plan::{Plan, PlannedItem, Reason};
 pub use report::{Holder, JobCounts, JobStatus, LastRun, Problem, QueuedItem, RunReport};
-pub use selection::{NameMap, NameMapError, Platforms, Selection, VersionRange};
+pub use selection::{
+    NameMap, NameMapError, Platform, PlatformError, Platforms, Selection, VersionRange,
+    VersionRangeError, subject_of_tag,
+};
 pub use synchronizer::Synchronizer;

@@ -1,13 +1,20 @@
 //! What a job copies, and how it is called at the target. Pure: nothing is asked here.
 
+mod names;
+mod platforms;
+mod version;
+
+use std::cmp::Reverse;
 use std::num::NonZeroUsize;
 use std::time::SystemTime;
 
-use oci::{RepositoryName, Tag};
+use oci::{Digest, RepositoryName, Tag};
 use registry::retention::WholeMatch;
 use registry::{RepositoryPattern, TagPattern};
 
-use crate::Child;
+pub use names::{NameMap, NameMapError};
+pub use platforms::{Platform, PlatformError, Platforms};
+pub use version::{VersionRange, VersionRangeError};
 
 /// Which repositories and tags of the source a job copies.
 #[derive(Debug, Clone, Default)]
@@ -24,10 +31,6 @@ pub struct Selection {
     pub newest: Option<NonZeroUsize>,
 }
 
-/// A range of versions.
-#[derive(Debug, Clone)]
-pub struct VersionRange;
-
 impl Selection {
     /// Whether a repository of the source is meant.
     #[must_use]
@@ -35,16 +38,28 @@ impl Selection {
         self.repositories.iter().any(|pattern| pattern.matches(name))
     }
 
-    /// Whether a tag is meant, whatever [`Selection::newest`] leaves of them.
+    /// Whether a tag is meant, whatever [`Selection::newest`] leaves of them. The tags of
+    /// [`subject_of_tag`] never are: they go along with what they are about.
     #[must_use]
     pub fn selects_tag(&self, tag: &Tag) -> bool {
-        self.tags.is_empty() || self.tags.iter().any(|pattern| pattern.matches(tag))
+        let is_any = self.tags.is_empty() && self.tag_regexes.is_empty();
+        let is_named = || {
+            self.tags.iter().any(|pattern| pattern.matches(tag))
+                || self.tag_regexes.iter().any(|expression| expression.matches(tag.as_str()))
+        };
+        let is_in_range = || self.semver.as_ref().is_none_or(|range| range.has(tag));
+        (is_any || is_named()) && is_in_range() && subject_of_tag(tag).is_none()
     }
 
-    /// The newest of tags that are meant, as many as are copied. `None` is the time of a tag of which
-    /// it is not known: it comes last.
+    /// The newest of tags that are meant, as many as are copied, the newest first. `None` is the
+    /// time of a tag of which it is not known: it comes last. Tags of the same time are in
+    /// descending order of their versions, before those that are no versions, by their names.
     #[must_use]
-    pub fn newest_of(&self, tags: Vec<(Tag, Option<SystemTime>)>) -> Vec<Tag> {
+    pub fn newest_of(&self, mut tags: Vec<(Tag, Option<SystemTime>)>) -> Vec<Tag> {
+        tags.sort_by_cached_key(|(tag, time)| {
+            Reverse((*time, version::of_tag(tag), tag.as_str().to_owned()))
+        });
+        tags.truncate(self.newest.map_or(usize::MAX, NonZeroUsize::get));
         tags.into_iter().map(|(tag, _)| tag).collect()
     }
 
@@ -56,50 +71,106 @@ impl Selection {
     }
 }
 
-/// The platforms of which a job copies the children of an index; of all when there are none.
-#[derive(Debug, Clone, Default)]
-pub struct Platforms;
+/// What a tag is about that stands for referrers: the fallback of a registry without the referrers
+/// API (`sha256-HEX`), and those of cosign (`sha256-HEX.sig`, `.att`, `.sbom`).
+#[must_use]
+pub fn subject_of_tag(tag: &Tag) -> Option<Digest> {
+    let text = tag.as_str();
+    let name = [".sig", ".att", ".sbom"].iter().find_map(|end| text.strip_suffix(end));
+    let (algorithm, hex) = name.unwrap_or(text).split_once('-')?;
+    Digest::parse(&format!("{algorithm}:{hex}")).ok()
+}
 
-impl Platforms {
-    /// Whether children are copied whatever they are for.
-    #[must_use]
-    pub fn is_all(&self) -> bool {
-        true
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn tag(text: &str) -> Tag {
+        Tag::parse(text).unwrap()
     }
 
-    /// The children that are copied: those for one of the platforms, and the attestations about one
-    /// of these.
-    #[must_use]
-    pub fn chosen<'a>(&self, children: &'a [Child]) -> Vec<&'a Child> {
-        children.iter().collect()
+    fn selection(tags: &[&str], expressions: &[&str], range: Option<&str>) -> Selection {
+        Selection {
+            repositories: vec![RepositoryPattern::parse("a/*").unwrap()],
+            tags: tags.iter().map(|text| TagPattern::parse(text).unwrap()).collect(),
+            tag_regexes: expressions.iter().map(|text| WholeMatch::parse(text).unwrap()).collect(),
+            semver: range.map(|text| VersionRange::parse(text).unwrap()),
+            newest: None,
+        }
     }
-}
 
-/// How the repositories of the source are called at the target.
-#[derive(Debug, Clone, Default)]
-pub struct NameMap {
-    /// Leading components that are replaced; the first rule that matches counts.
-    pub rewrite: Vec<(String, String)>,
-    /// What is put in front of every name, after that.
-    pub prefix: String,
-}
+    #[test]
+    fn a_tag_passes_names_and_range() {
+        for (tags, expressions, range, selected, left) in [
+            (&[][..], &[][..], None, &["latest", "1.2.3", "v9"][..], &[][..]),
+            (&["v*", "1.2.3"], &[], None, &["v9", "1.2.3"], &["latest"]),
+            (&[], &["[0-9]+"], None, &["17"], &["17a", "v17"]),
+            (&["edge"], &["[0-9]+"], None, &["17", "edge"], &["latest"]),
+            (&[], &[], Some(">=1.2, <2"), &["1.2.0", "v1.9.9"], &["2.0.0", "1.2", "latest"]),
+            (&["v*"], &[], Some("^1"), &["v1.0.0"], &["1.0.0", "v2.0.0"]),
+        ] {
+            let selection = selection(tags, expressions, range);
+            for text in selected {
+                assert!(selection.selects_tag(&tag(text)), "{tags:?} {expressions:?} {text}");
+            }
+            for text in left {
+                assert!(!selection.selects_tag(&tag(text)), "{tags:?} {expressions:?} {text}");
+            }
+        }
+    }
 
-/// A name that would not be one at the target.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{name} would be called {target:?} at the target, which is no name of a repository")]
-pub struct NameMapError {
-    /// The repository at the source.
-    pub name: RepositoryName,
-    /// What it would be called.
-    pub target: String,
-}
+    #[test]
+    fn tags_of_referrers_are_no_tags_of_their_own() {
+        let hex = "0".repeat(64);
+        let all = selection(&["*"], &[], None);
+        for end in ["", ".sig", ".att", ".sbom"] {
+            let tag = tag(&format!("sha256-{hex}{end}"));
+            assert_eq!(subject_of_tag(&tag), Digest::parse(&format!("sha256:{hex}")).ok());
+            assert!(!all.selects_tag(&tag), "{tag}");
+        }
+        for text in ["sha256-0", "sha256-x.sig", "v1.sig", "a-b"] {
+            assert_eq!(subject_of_tag(&tag(text)), None, "{text}");
+            assert!(all.selects_tag(&tag(text)), "{text}");
+        }
+        assert_eq!(subject_of_tag(&tag(&format!("sha256-{hex}.other"))), None);
+    }
 
-impl NameMap {
-    /// The target's name of a repository.
-    ///
-    /// # Errors
-    /// [`NameMapError`] when it can't be called so.
-    pub fn target(&self, name: &RepositoryName) -> Result<RepositoryName, NameMapError> {
-        Ok(name.clone())
+    #[test]
+    fn repositories_are_meant_by_patterns_and_named_by_names() {
+        let mut selection = selection(&[], &[], None);
+        let name = |text| RepositoryName::parse(text).unwrap();
+        assert!(selection.selects_repository(&name("a/b")));
+        assert!(!selection.selects_repository(&name("a/b/c")));
+        assert_eq!(selection.named_repositories(), None);
+        selection.repositories = vec![RepositoryPattern::parse("a/b").unwrap()];
+        assert_eq!(selection.named_repositories(), Some(vec![name("a/b")]));
+    }
+
+    #[test]
+    fn the_newest_come_first_and_the_others_not_at_all() {
+        let at = |secs| Some(SystemTime::UNIX_EPOCH + Duration::from_secs(secs));
+        let tags = [
+            ("old", at(1)),
+            ("1.9.0", at(5)),
+            ("1.10.0", at(5)),
+            ("b", None),
+            ("2.0.0", None),
+            ("zz", at(5)),
+            ("new", at(9)),
+            ("10.0.0", None),
+        ];
+        let newest_of = |newest| {
+            let mut selection = selection(&[], &[], None);
+            selection.newest = NonZeroUsize::new(newest);
+            let tags = tags.iter().map(|(text, time)| (tag(text), *time)).collect();
+            let newest = selection.newest_of(tags);
+            newest.iter().map(|tag| tag.as_str().to_owned()).collect::<Vec<_>>()
+        };
+        let all = ["new", "1.10.0", "1.9.0", "zz", "old", "10.0.0", "2.0.0", "b"];
+        assert_eq!(newest_of(0), all);
+        assert_eq!(newest_of(2), all[..2]);
+        assert_eq!(newest_of(9), all);
     }
 }
