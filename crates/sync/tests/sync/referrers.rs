@@ -8,7 +8,7 @@ use sync::{Direction, Reason, Synchronizer};
 use crate::fake::FakeRegistry;
 use crate::support::{
     Remote, client, copied, from, has, image, job, name, push, push_image, push_index, registry,
-    tagged, to,
+    sha256, tagged, to,
 };
 
 /// Pushes something that refers to a manifest.
@@ -32,7 +32,8 @@ async fn signatures_of_every_kind_go_along_from_a_remote_and_to_one() {
     let of_signature = sign(source, "a", &signature, b"a countersignature").await;
     let tag = format!("{}.sig", children[1].to_string().replace(':', "-"));
     let cosigned = push_image(source, "a", Some(&tag), &[b"cosign's"]).await;
-    let alien = push_image(source, "a", Some(&tag.replace(['1', '2', '3'], "0")), &[b"x"]).await;
+    let of_nothing = format!("sha256-{}.sig", sha256(b"nothing").hex());
+    let alien = push_image(source, "a", Some(&of_nothing), &[b"x"]).await;
 
     let here = registry();
     let without = from(&remote, &["a"]);
