@@ -106,7 +106,8 @@ mod tests {
             ChildPlatform { os: part(), architecture: part(), variant: part() }
         });
         let about = about.map(|digest| (REFERENCE_DIGEST.to_owned(), digest.to_owned()));
-        Child { digest: digest.to_owned(), platform, annotations: about.into_iter().collect() }
+        let annotations = about.into_iter().collect();
+        Child { digest: digest.to_owned(), platform, annotations, ..Child::default() }
     }
 
     fn chosen(platforms: &[&str], children: &[Child]) -> Vec<String> {

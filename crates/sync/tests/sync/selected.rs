@@ -2,7 +2,15 @@
 
 use std::num::NonZeroUsize;
 
-use crate::support::{Remote, copied, from, push_image, registry, tagged, to};
+use oci::{MediaType, RepositoryName};
+use serde_json::json;
+use sync::{Direction, Platform, Platforms, Synchronizer, VersionRange};
+
+use crate::fake::FakeRegistry;
+use crate::support::{
+    Remote, client, copied, descriptor, from, has, job, push_image, push_index, registry, tagged,
+    to,
+};
 
 #[tokio::test]
 async fn repositories_that_are_named_need_no_catalog_and_globs_do() {
@@ -33,4 +41,66 @@ async fn the_newest_are_those_that_were_written_last() {
     for (tag, expected) in [("a", true), ("b", true), ("c", false)] {
         assert_eq!(tagged(&remote.registry, "a", tag).await.is_some(), expected, "{tag}");
     }
+}
+
+#[tokio::test]
+async fn images_of_a_remote_say_themselves_when_they_were_made() {
+    let remote = FakeRegistry::start().await;
+    for (tag, created) in [("new", Some("2026-03-01")), ("old", Some("2025-01-01")), ("odd", None)]
+    {
+        let config = match created {
+            Some(day) => json!({"created": format!("{day}T00:00:00Z"), "tag": tag}),
+            None => json!({"tag": tag}),
+        };
+        let config = config.to_string().into_bytes();
+        remote.put_blob("a", &config);
+        let manifest = json!({
+            "schemaVersion": 2,
+            "mediaType": MediaType::OciManifest.as_str(),
+            "config": descriptor("application/vnd.oci.image.config.v1+json", &config),
+            "layers": [],
+        });
+        let content = manifest.to_string();
+        remote.put_manifest("a", Some(tag), MediaType::OciManifest.as_str(), content.as_bytes());
+    }
+    let mut job = job(Direction::From(client(&remote.url())), &["a"]);
+    for (newest, expected) in [(1, vec!["new"]), (2, vec!["new", "old"])] {
+        job.selection.newest = NonZeroUsize::new(newest);
+        let plan = Synchronizer::new(registry(), job.clone(), None).plan().await.unwrap();
+        let tags: Vec<_> = plan.items.iter().map(|item| item.reference.as_str()).collect();
+        assert_eq!(tags, expected);
+    }
+}
+
+#[tokio::test]
+async fn versions_in_a_range_get_the_name_that_the_job_gives_them() {
+    let remote = Remote::start().await;
+    for tag in ["v1.2.0", "v1.9.3", "v2.0.0", "latest"] {
+        push_image(&remote.registry, "team/app", Some(tag), &[tag.as_bytes()]).await;
+    }
+    let mut job = from(&remote, &["team/*"]);
+    job.selection.semver = Some(VersionRange::parse(">=1.3, <2").unwrap());
+    job.names.rewrite = vec![("team".to_owned(), "ours".to_owned())];
+    job.names.prefix = "copies".to_owned();
+    let here = registry();
+    assert_eq!(copied(&here, &job).await.copied, 1);
+    assert!(tagged(&here, "copies/ours/app", "v1.9.3").await.is_some());
+
+    job.names.prefix = "x".repeat(RepositoryName::parse("a").unwrap().as_str().len() * 300);
+    let plan = Synchronizer::new(here, job, None).plan().await.unwrap();
+    assert_eq!((plan.items.len(), plan.problems.len()), (0, 1), "{plan:?}");
+}
+
+#[tokio::test]
+async fn of_an_index_only_the_platforms_that_are_wanted_come_and_it_stays_what_it_is() {
+    let remote = Remote::start().await;
+    let (index, [amd64, arm64]) = push_index(&remote.registry, "a", "v1").await;
+    let here = registry();
+    let mut job = from(&remote, &["a"]);
+    job.platforms = Platforms(vec![Platform::parse("linux/arm64").unwrap()]);
+    copied(&here, &job).await;
+    assert_eq!(tagged(&here, "a", "v1").await, Some(index));
+    assert!(has(&here, "a", &arm64).await);
+    assert!(!has(&here, "a", &amd64).await);
+    assert_eq!(copied(&here, &job).await.planned, 0);
 }
