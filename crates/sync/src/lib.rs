@@ -48,6 +48,6 @@ pub use plan::{Plan, PlannedItem, Reason};
 pub use report::{Holder, JobCounts, JobStatus, LastRun, Problem, QueuedItem, RunReport};
 pub use selection::{
     NameMap, NameMapError, Platform, PlatformError, Platforms, Selection, VersionRange,
-    VersionRangeError, subject_of_tag,
+    VersionRangeError,
 };
 pub use synchronizer::Synchronizer;

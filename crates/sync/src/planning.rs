@@ -10,7 +10,9 @@ use tokio_util::sync::CancellationToken;
 use crate::companions::{ByDigest, among, belonging};
 use crate::engine::Engine;
 use crate::fault::Result;
-use crate::limits::{DEPTH_MAX, LOOKS_AT_ONCE, MANIFESTS_MAX, REFERRERS_DEPTH_MAX};
+use crate::limits::{
+    DEPTH_MAX, FAILURES_IN_A_ROW_MAX, LOOKS_AT_ONCE, MANIFESTS_MAX, REFERRERS_DEPTH_MAX,
+};
 use crate::place::{Content, Place};
 use crate::tally::Problems;
 use crate::{Child, Plan, PlannedItem, Reason, SyncError};
@@ -30,15 +32,24 @@ impl Engine {
             .await
             .map_err(|fault| SyncError::Source(fault.text()))?;
         plan.deferred += more;
+        let mut failures_in_a_row = 0;
         for from in names {
             if stop.is_cancelled() {
                 break;
             }
+            if failures_in_a_row >= FAILURES_IN_A_ROW_MAX {
+                let reason = "it was not looked at, nor what sorts behind it, as too much failed";
+                problems.add(&from, None, reason.to_owned());
+                break;
+            }
             plan.repositories += 1;
-            if let Err(fault) =
-                self.plan_repository(&from, items_max, &mut plan, &mut problems).await
-            {
-                problems.add(&from, None, fault.text());
+            match self.plan_repository(&from, items_max, &mut plan, &mut problems).await {
+                Ok(()) => failures_in_a_row = 0,
+                Err(fault) => {
+                    problems.add(&from, None, fault.text());
+                    let is_of_all = fault.is_of_all() || fault.wait().is_some();
+                    failures_in_a_row = if is_of_all { failures_in_a_row + 1 } else { 0 };
+                }
             }
         }
         (plan.problems, plan.problems_unlisted) = (problems.listed, problems.unlisted);
@@ -78,12 +89,8 @@ impl Engine {
                 Ok(None) => {}
                 Ok(Some(_)) if plan.items.len() >= items_max => plan.deferred += 1,
                 Ok(Some(item)) => plan.items.push(item),
-                Err(fault) => {
-                    problems.add(from, Some(&Reference::Tag(tag)), fault.text());
-                    if fault.is_of_all() {
-                        return Err(fault);
-                    }
-                }
+                Err(fault) if fault.is_of_all() || fault.wait().is_some() => return Err(fault),
+                Err(fault) => problems.add(from, Some(&Reference::Tag(tag)), fault.text()),
             }
         }
         Ok(())

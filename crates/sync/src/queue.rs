@@ -73,6 +73,11 @@ impl Queue {
         Ok(item)
     }
 
+    /// An item, which is left alone whatever it is.
+    pub(crate) async fn peek(&self, id: &str) -> Result<Option<Item>> {
+        Ok(self.read(&self.path(id)?, id).await?.flatten())
+    }
+
     /// Removes an item.
     pub(crate) async fn remove(&self, id: &str) -> Result<()> {
         found(self.driver.delete(&self.path(id)?).await).map(drop)
@@ -114,7 +119,7 @@ impl Queue {
 
     /// The files of a directory by name, sorted.
     async fn names(&self, directory: &StoragePath) -> Result<Vec<Box<str>>> {
-        let mut names = Vec::new();
+        let mut names: Vec<Box<str>> = Vec::new();
         if !self.driver.is_remote() {
             let listing = found(self.driver.list(directory).await)?;
             let entries = listing.map(|listing| listing.entries).unwrap_or_default();
@@ -123,7 +128,7 @@ impl Queue {
             return Ok(names);
         }
         loop {
-            let after = names.last().map(|name: &Box<str>| &**name);
+            let after = names.last().map(|name| &**name);
             let page = found(self.driver.list_page(directory, after, PAGE).await)?;
             let page = page.unwrap_or_default();
             let is_last = page.len() < PAGE;

@@ -8,9 +8,11 @@ use std::cmp::Reverse;
 use std::num::NonZeroUsize;
 use std::time::SystemTime;
 
-use oci::{Digest, RepositoryName, Tag};
+use oci::{RepositoryName, Tag};
 use registry::retention::WholeMatch;
 use registry::{RepositoryPattern, TagPattern};
+
+use crate::companions::belonging;
 
 pub use names::{NameMap, NameMapError};
 pub use platforms::{Platform, PlatformError, Platforms};
@@ -38,8 +40,8 @@ impl Selection {
         self.repositories.iter().any(|pattern| pattern.matches(name))
     }
 
-    /// Whether a tag is meant, whatever [`Selection::newest`] leaves of them. The tags of
-    /// [`subject_of_tag`] never are: they go along with what they are about.
+    /// Whether a tag is meant, whatever [`Selection::newest`] leaves of them. Tags that
+    /// belong to another manifest (cosign's, lists of referrers) never are: they go along with that.
     #[must_use]
     pub fn selects_tag(&self, tag: &Tag) -> bool {
         let is_any = self.tags.is_empty() && self.tag_regexes.is_empty();
@@ -48,7 +50,7 @@ impl Selection {
                 || self.tag_regexes.iter().any(|expression| expression.matches(tag.as_str()))
         };
         let is_in_range = || self.semver.as_ref().is_none_or(|range| range.has(tag));
-        (is_any || is_named()) && is_in_range() && subject_of_tag(tag).is_none()
+        (is_any || is_named()) && is_in_range() && belonging(tag).is_none()
     }
 
     /// The newest of tags that are meant, as many as are copied, the newest first. `None` is the
@@ -69,16 +71,6 @@ impl Selection {
     pub fn named_repositories(&self) -> Option<Vec<RepositoryName>> {
         self.repositories.iter().map(RepositoryPattern::name).collect()
     }
-}
-
-/// What a tag is about that stands for referrers: the fallback of a registry without the referrers
-/// API (`sha256-HEX`), and those of cosign (`sha256-HEX.sig`, `.att`, `.sbom`).
-#[must_use]
-pub fn subject_of_tag(tag: &Tag) -> Option<Digest> {
-    let text = tag.as_str();
-    let name = [".sig", ".att", ".sbom"].iter().find_map(|end| text.strip_suffix(end));
-    let (algorithm, hex) = name.unwrap_or(text).split_once('-')?;
-    Digest::parse(&format!("{algorithm}:{hex}")).ok()
 }
 
 #[cfg(test)]
@@ -127,14 +119,12 @@ mod tests {
         let all = selection(&["*"], &[], None);
         for end in ["", ".sig", ".att", ".sbom"] {
             let tag = tag(&format!("sha256-{hex}{end}"));
-            assert_eq!(subject_of_tag(&tag), Digest::parse(&format!("sha256:{hex}")).ok());
             assert!(!all.selects_tag(&tag), "{tag}");
         }
         for text in ["sha256-0", "sha256-x.sig", "v1.sig", "a-b"] {
-            assert_eq!(subject_of_tag(&tag(text)), None, "{text}");
             assert!(all.selects_tag(&tag(text)), "{text}");
         }
-        assert_eq!(subject_of_tag(&tag(&format!("sha256-{hex}.other"))), None);
+        assert!(all.selects_tag(&tag(&format!("sha256-{hex}.other"))));
     }
 
     #[test]

@@ -213,7 +213,7 @@ impl Synchronizer {
         let driver = &**self.engine.registry.driver();
         let ids = queue.ids().await?;
         let oldest = match ids.first() {
-            Some(id) => queue.load(id).await?.map(|item| item.told(false)),
+            Some(id) => queue.peek(id).await?.map(|item| item.told(false)),
             None => None,
         };
         let mut keys: Vec<_> = queue.failed_keys().await?.into_iter().collect();

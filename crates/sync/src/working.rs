@@ -122,8 +122,8 @@ impl<'a> Worker<'a> {
         self.engine.queued.store(ids.len(), Ordering::Relaxed);
         self.engine.totals.change(|counts| counts.queued = ids.len() as u64);
         let waiting: HashSet<_> = self.waiting.keys().map(|(_, id)| id.clone()).collect();
-        let is_new = |id: &Box<str>| !self.in_hand.contains(id) && !waiting.contains(id);
-        self.ids = ids.into_iter().filter(is_new).collect();
+        let is_new = |id: &str| !self.in_hand.contains(id) && !waiting.contains(id);
+        self.ids = ids.into_iter().filter(|id| is_new(id)).collect();
         Ok(())
     }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 use sync::{Direction, Job, Synchronizer};
 use tokio_util::sync::CancellationToken;
 
-use crate::fake::{Act, FakeRegistry};
+use crate::fake::{Act, Admission, FakeRegistry};
 use crate::support::{
     client, copied, has_blob, image, job, push_image, registry, run, sha256, tagged,
 };
@@ -107,6 +107,26 @@ async fn a_push_that_is_cut_short_is_begun_anew() {
     assert_eq!((report.copied, report.retried), (1, 1));
     let (_, manifest) = remote.manifest("a", "v1").unwrap();
     assert_eq!(sha256(&manifest), digest);
+}
+
+#[tokio::test]
+async fn a_remote_that_does_not_let_it_in_is_named() {
+    let remote = FakeRegistry::start().await;
+    put(&remote, "v1", image(&[b"one"], None));
+    remote.admit(Admission::Basic("u", "pw"));
+    let report = run(&registry(), &from(&remote)).await;
+    assert_eq!((report.planned, report.problems.len()), (0, 1));
+    assert!(report.problems[0].reason.contains("answered 401"), "{report:?}");
+}
+
+#[tokio::test]
+async fn a_run_does_not_wait_for_every_repository_of_a_remote_that_is_gone() {
+    let names: Vec<_> = (0..50).map(|number| format!("r{number:02}")).collect();
+    let names: Vec<_> = names.iter().map(String::as_str).collect();
+    let job = job(Direction::From(client("http://127.0.0.1:1")), &names);
+    let report = run(&registry(), &job).await;
+    assert_eq!(report.problems.len(), 9, "{report:?}");
+    assert!(report.problems[8].reason.contains("not looked at"));
 }
 
 #[tokio::test]
