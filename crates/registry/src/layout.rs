@@ -42,6 +42,7 @@
 //! /wharf/v1/sync/<job>/lease                                         who replicates for a job
 //! /wharf/v1/sync/<job>/holder                                        the same, for people
 //! /wharf/v1/sync/<job>/last                                          what its last run did
+//! /wharf/v1/sync/<job>/ages                                          when images of its source were made
 //! /wharf/v1/sync/<job>/queue/<id>                                    what it has still to copy
 //! /wharf/v1/sync/<job>/failed/<id>                                   what it has given up
 //! ```
@@ -396,6 +397,12 @@ impl SyncPaths {
     #[must_use]
     pub fn last(&self) -> StoragePath {
         self.below("last")
+    }
+
+    /// When images of the source were made, as they say themselves.
+    #[must_use]
+    pub fn ages(&self) -> StoragePath {
+        self.below("ages")
     }
 
     /// The directory of what is still to be copied.

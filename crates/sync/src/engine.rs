@@ -8,6 +8,7 @@ use oci::RepositoryName;
 use registry::Registry;
 use registry::collection::Selection as Repositories;
 
+use crate::ages::Ages;
 use crate::companions::Companions;
 use crate::fault::{Fault, Result};
 use crate::place::{Here, Place, There};
@@ -28,6 +29,7 @@ pub(crate) struct Engine {
     pub(crate) turns: Turns,
     pub(crate) mountable: Mountable,
     pub(crate) companions: Companions,
+    pub(crate) ages: Ages,
     pub(crate) totals: Arc<Totals>,
     /// How many items are queued, as far as that is known without looking.
     pub(crate) queued: AtomicUsize,
@@ -54,6 +56,7 @@ impl Engine {
             turns: Turns::default(),
             mountable: Mountable::default(),
             companions: Companions::default(),
+            ages: Ages::default(),
             totals: Arc::default(),
             queued: AtomicUsize::new(0),
             job,

@@ -18,6 +18,7 @@
 //!
 //! [`Selection`], [`Platforms`] and [`NameMap`] say what is copied, and are pure.
 
+mod ages;
 mod child;
 mod companions;
 mod copy;

@@ -14,6 +14,12 @@ pub const QUEUE_ITEMS_MAX: usize = 100_000;
 /// How many tags are looked at at once.
 pub const LOOKS_AT_ONCE: usize = 4;
 
+/// Manifests of a remote of which it is remembered when they were made, about 150 bytes each.
+pub const AGES_MAX: usize = 50_000;
+
+/// Largest note of that which is read, in bytes. A line has at most 170.
+pub const AGES_BYTES_MAX: u64 = 170 * AGES_MAX as u64;
+
 /// How many problems a plan or a report lists, about 300 bytes each. The others are counted.
 pub const PROBLEMS_LISTED_MAX: usize = 1000;
 

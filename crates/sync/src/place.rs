@@ -12,6 +12,7 @@ use futures_util::Stream;
 use oci::{Digest, MediaType, Reference, RepositoryName, Tag};
 
 use crate::Selection;
+use crate::ages::Ages;
 use crate::fault::Result;
 
 pub(crate) use here::Here;
@@ -91,15 +92,16 @@ impl Place {
         }
     }
 
-    /// When a tag was written, as far as that can be known.
+    /// When a tag was written, or what it names was made, as far as that can be known.
     pub(crate) async fn time_of(
         &self,
         name: &RepositoryName,
         tag: &Tag,
+        ages: &Ages,
     ) -> Result<Option<SystemTime>> {
         match self {
             Self::Here(here) => here.time_of(name, tag).await,
-            Self::There(there) => there.time_of(name, tag).await,
+            Self::There(there) => there.time_of(name, tag, ages).await,
         }
     }
 }

@@ -108,7 +108,7 @@ impl Engine {
             return Ok(tags);
         }
         let times = tags.into_iter().map(|tag| async move {
-            let time = self.source.time_of(from, &tag).await?;
+            let time = self.source.time_of(from, &tag, &self.ages).await?;
             Ok::<_, crate::fault::Fault>((tag, time))
         });
         let mut times = std::pin::pin!(stream::iter(times).buffered(LOOKS_AT_ONCE));
@@ -155,7 +155,7 @@ impl Engine {
     /// The size of what is copied of an image or an index, in bytes.
     async fn size_of(&self, from: &RepositoryName, digest: Digest) -> Result<Option<u64>> {
         let mut size_bytes = 0_u64;
-        for digest in self.tree_of(from, digest).await? {
+        for digest in self.tree_of(&self.source, from, digest).await? {
             let found = self.source.manifest(from, &digest).await?;
             let parts = Content::parse(&found)?.size_bytes().unwrap_or_default();
             size_bytes = size_bytes.saturating_add(found.content.len() as u64 + parts);
@@ -163,13 +163,18 @@ impl Engine {
         Ok(Some(size_bytes))
     }
 
-    /// A manifest and the manifests that are copied with it.
-    async fn tree_of(&self, from: &RepositoryName, root: Digest) -> Result<Vec<Digest>> {
+    /// A manifest of a side, and the manifests that are copied with it.
+    async fn tree_of(
+        &self,
+        place: &Place,
+        name: &RepositoryName,
+        root: Digest,
+    ) -> Result<Vec<Digest>> {
         let (mut tree, mut level) = (vec![root], vec![root]);
         for _ in 0..DEPTH_MAX {
             let mut next = Vec::new();
             for digest in level {
-                let found = self.source.manifest(from, &digest).await?;
+                let found = place.manifest(name, &digest).await?;
                 if !matches!(Content::parse(&found)?.manifest.kind, ManifestKind::Index { .. }) {
                     continue;
                 }
@@ -196,7 +201,12 @@ impl Engine {
         digest: Digest,
         companions: &ByDigest,
     ) -> Result<bool> {
-        let mut level = self.tree_of(from, digest).await?;
+        // Both sides have it, and here it can be read without being counted by anybody.
+        let (place, name) = match &self.source {
+            Place::Here(_) => (&self.source, from),
+            Place::There(_) => (&self.target, to),
+        };
+        let mut level = self.tree_of(place, name, digest).await?;
         for tag in level.iter().filter_map(|digest| companions.get(digest)).flatten() {
             let reference = Reference::Tag(tag.clone());
             let here = self.source.resolve(from, &reference).await?;

@@ -57,7 +57,19 @@ impl Synchronizer {
     /// [`SyncError::Source`] when it can't even be listed; what else can't be looked at is in the
     /// plan.
     pub async fn plan(&self) -> Result<Plan, SyncError> {
-        self.engine.plan(QUEUE_ITEMS_MAX, &CancellationToken::new()).await
+        let (paths, _) = self.queue()?;
+        self.planned(&paths, QUEUE_ITEMS_MAX, &CancellationToken::new()).await
+    }
+
+    async fn planned(
+        &self,
+        paths: &SyncPaths,
+        items_max: usize,
+        stop: &CancellationToken,
+    ) -> Result<Plan, SyncError> {
+        let driver = &**self.engine.registry.driver();
+        self.engine.ages.load(driver, &paths.ages()).await?;
+        self.engine.plan(items_max, stop).await
     }
 
     /// Plans, queues, and works off what is queued and due.
@@ -68,7 +80,7 @@ impl Synchronizer {
         let (paths, queue) = self.queue()?;
         under_lease(&self.engine.registry, &paths, async {
             let tally = Tally::new(Arc::clone(&self.engine.totals));
-            let plan = self.enqueue(&queue, stop).await?;
+            let plan = self.enqueue(&paths, &queue, stop).await?;
             let left = Worker::new(&self.engine, &queue, &tally, &self.queued).run(stop).await?;
             let mut report = tally.report();
             report.planned = plan.items.len() as u64;
@@ -102,10 +114,17 @@ impl Synchronizer {
     }
 
     /// Plans, and queues what is not queued already.
-    async fn enqueue(&self, queue: &Queue, stop: &CancellationToken) -> Result<Plan, SyncError> {
+    async fn enqueue(
+        &self,
+        paths: &SyncPaths,
+        queue: &Queue,
+        stop: &CancellationToken,
+    ) -> Result<Plan, SyncError> {
         let known = queue.ids().await?;
         let room = QUEUE_ITEMS_MAX.saturating_sub(known.len());
-        let plan = self.engine.plan(room, stop).await?;
+        let plan = self.planned(paths, room, stop).await?;
+        // Also of a plan that has gaps, so that the next one goes further.
+        self.engine.ages.save(&**self.engine.registry.driver(), &paths.ages()).await?;
         let known: std::collections::HashSet<_> = known.iter().map(|id| key_of(id)).collect();
         let mut failed = queue.failed_keys().await?;
         let mut items = Vec::new();

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{Found, Pieces};
+use crate::Child;
 use crate::fault::{Fault, Result};
 use crate::limits::{RESUME_AFTER, RESUMES_MAX};
 
@@ -57,10 +58,14 @@ impl Content {
     }
 }
 
-/// The time that a manifest says it was made at.
+/// The time that a manifest says it was made at, or that an index says of its first child.
 pub(super) fn manifest_time(content: &[u8]) -> Option<SystemTime> {
     let manifest = Manifest::parse_stored(content).ok()?;
-    time(manifest.annotations?.get(CREATED)?.as_str()?)
+    let own = manifest.annotations.as_ref().and_then(|a| a.get(CREATED)?.as_str().and_then(time));
+    own.or_else(|| {
+        let children = Child::of_index(content)?;
+        time(children.first()?.annotations.get(CREATED)?)
+    })
 }
 
 /// The time that an image's configuration says.
@@ -158,6 +163,9 @@ mod tests {
             "annotations":{"org.opencontainers.image.created":"2026-01-02T03:04:05Z"}}"#;
         assert_eq!(manifest_time(manifest), at("2026-01-02T03:04:05Z"));
         assert_eq!(manifest_time(br#"{"schemaVersion":2,"manifests":[]}"#), None);
+        let of_child = br#"{"schemaVersion":2,"manifests":[
+            {"annotations":{"org.opencontainers.image.created":"2026-01-02T03:04:05Z"}}]}"#;
+        assert_eq!(manifest_time(of_child), at("2026-01-02T03:04:05Z"));
         let config = br#"{"created":"2026-01-02T03:04:05.678901234+01:00","os":"linux"}"#;
         assert_eq!(config_time(config), at("2026-01-02T02:04:05.678901234Z"));
         for odd in ["{}", "[]", r#"{"created":"yesterday"}"#, r#"{"created":null}"#] {

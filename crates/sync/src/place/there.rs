@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use super::reading::{body, config_time, manifest_time};
 use super::{Content, Found, Pieces, sorted};
 use crate::Selection;
+use crate::ages::Ages;
 use crate::fault::{Fault, Result, is_too_much};
 use crate::limits::{CONFIGURATION_BYTES_MAX, HOLD_MAX, HOLDS_MAX, REPOSITORIES_MAX};
 
@@ -109,11 +110,25 @@ impl There {
         &self,
         name: &RepositoryName,
         tag: &Tag,
+        ages: &Ages,
     ) -> Result<Option<SystemTime>> {
         let Some(digest) = self.resolve(name, &Reference::Tag(tag.clone())).await? else {
             return Ok(None);
         };
-        let mut found = self.manifest(name, &digest).await?;
+        if let Some(time) = ages.of(&digest) {
+            return Ok(time);
+        }
+        let time = self.time_said(name, &digest).await?;
+        ages.note(&digest, time);
+        Ok(time)
+    }
+
+    async fn time_said(
+        &self,
+        name: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<Option<SystemTime>> {
+        let mut found = self.manifest(name, digest).await?;
         // Of an index that says nothing, its first child.
         for _ in 0..2 {
             if let Some(time) = manifest_time(&found.content) {

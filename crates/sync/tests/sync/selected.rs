@@ -70,6 +70,13 @@ async fn images_of_a_remote_say_themselves_when_they_were_made() {
         let tags: Vec<_> = plan.items.iter().map(|item| item.reference.as_str()).collect();
         assert_eq!(tags, expected);
     }
+    // What was asked once is not asked again, also not after a restart.
+    let here = registry();
+    job.selection.newest = NonZeroUsize::new(1);
+    copied(&here, &job).await;
+    let asked = remote.count("GET /v2/a/manifests");
+    copied(&here, &job).await;
+    assert_eq!(remote.count("GET /v2/a/manifests"), asked);
 }
 
 #[tokio::test]
