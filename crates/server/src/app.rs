@@ -27,10 +27,12 @@ use crate::free_space::FreeSpaceGuard;
 use crate::health::Health;
 use crate::metrics::Metrics;
 use crate::options::ServerOptions;
+use crate::pushes::PushWatcher;
 use crate::rate_limit::{self, RateLimiter};
 use crate::read_only::ReadOnly;
 use crate::response::{Response, ResponseBody};
 use crate::route::{NoRoute, Route};
+use crate::write_gate::WriteGate;
 use crate::{authorize, cors, gate, handlers, head, headers, namespace, response, trace};
 
 /// The HTTP API over a registry: everything but the listeners.
@@ -47,6 +49,8 @@ pub struct App {
     pub(crate) rate_limiter: Option<RateLimiter>,
     /// Who tells others what happens here; none when nobody wants to know.
     pub(crate) notifier: Option<Arc<Notifier>>,
+    /// Who else is told of pushes.
+    pub(crate) push_watcher: Option<Arc<dyn PushWatcher>>,
     /// Who asks other registries; none when everything is hosted here.
     pub(crate) mirror: Option<Arc<Mirror>>,
     /// Whether the registry can be written to just now.
@@ -74,6 +78,7 @@ impl App {
             metrics: None,
             authenticator: None,
             notifier: None,
+            push_watcher: None,
             mirror: None,
             writes: TaskTracker::new(),
             draining: AtomicBool::new(false),
@@ -110,6 +115,13 @@ impl App {
         self
     }
 
+    /// Has somebody else told of pushes, before their clients hear that they are done.
+    #[must_use]
+    pub fn with_push_watcher(mut self, watcher: Arc<dyn PushWatcher>) -> Self {
+        self.push_watcher = Some(watcher);
+        self
+    }
+
     /// Asks other registries for what they host (`proxy`).
     #[must_use]
     pub fn with_mirror(mut self, mirror: Arc<Mirror>) -> Self {
@@ -133,6 +145,13 @@ impl App {
     #[must_use]
     pub fn read_only(&self) -> &Arc<ReadOnly> {
         &self.read_only
+    }
+
+    /// Whether what no request brings may be written just now.
+    #[must_use]
+    pub fn write_gate(&self) -> WriteGate {
+        let (read_only, free_space) = (Arc::clone(&self.read_only), Arc::clone(&self.free_space));
+        WriteGate::of(Arc::clone(&self.registry), read_only, free_space)
     }
 
     /// Looks whether the storage was switched to read-only or back, and how much of it is free. To

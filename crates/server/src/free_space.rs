@@ -90,14 +90,21 @@ impl FreeSpaceGuard {
             (Route::Upload { .. }, &Method::PUT) => body.size_bytes() != Some(0),
             _ => false,
         };
-        if !brings || self.min == FreeSpaceMin::Bytes(0) {
+        if !brings {
             return Ok(());
         }
-        let Some(room) = self.room().await else { return Ok(()) };
-        match room.refuses(body.size_bytes().unwrap_or(0)) {
+        match self.refuses(body.size_bytes().unwrap_or(0)).await {
             None => Ok(()),
             Some(reason) => Err(insufficient(reason)),
         }
+    }
+
+    /// Why there is no room for so much, if there is none.
+    pub(crate) async fn refuses(&self, bytes: u64) -> Option<String> {
+        if self.min == FreeSpaceMin::Bytes(0) {
+            return None;
+        }
+        self.room().await?.refuses(bytes)
     }
 
     /// A body that ends with an error when there is no more room for it. Of how long it is nothing

@@ -35,6 +35,7 @@ mod mirror_error;
 mod namespace;
 mod options;
 mod pagination;
+mod pushes;
 mod query;
 mod range;
 mod rate_limit;
@@ -44,6 +45,7 @@ mod response;
 mod route;
 mod state_token;
 mod trace;
+mod write_gate;
 
 pub use access_log::AccessLog;
 pub use app::App;
@@ -56,10 +58,12 @@ pub use metrics::{Metrics, StoreHealth};
 pub use options::{
     Deletion, HostUrl, NotRedirected, OptionsError, PathPrefix, Secret, ServerOptions,
 };
+pub use pushes::PushWatcher;
 pub use rate_limit::{RateLimit, RateLimitBy};
 pub use read_only::ReadOnly;
 pub use route::{Deleted, NoRoute, Route};
 pub use trace::SPAN_TARGET;
+pub use write_gate::WriteGate;
 
 /// Entry points for fuzzing: what parses the text of strangers.
 #[doc(hidden)]

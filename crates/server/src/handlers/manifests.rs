@@ -160,7 +160,14 @@ pub(super) async fn put(
     let kept = content.clone();
     let push = ManifestPush { reference: reference.clone(), tags, media_type, content };
     let pushed = call.app.registry.put_manifest(name, push).await?;
-    events::manifest_pushed(call, name, &pushed.tags, (&pushed.digest, media_type, &kept)).await;
+    let told = (&pushed.digest, media_type, &*kept);
+    let notified = events::manifest_pushed(call, name, &pushed.tags, told);
+    let watched = async {
+        if let Some(watcher) = &call.app.push_watcher {
+            watcher.pushed(name, &pushed.tags, &pushed.digest).await;
+        }
+    };
+    futures_util::future::join(notified, watched).await;
 
     let mut response = response::empty(StatusCode::CREATED);
     let map = response.headers_mut();

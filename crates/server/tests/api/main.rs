@@ -26,6 +26,7 @@ mod maintenance;
 mod manifests;
 mod mirror;
 mod pulls;
+mod pushes;
 mod redirects;
 mod referrers;
 mod repositories;

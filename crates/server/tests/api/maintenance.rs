@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::Method;
-use server::FreeSpaceMin;
+use server::{FreeSpaceMin, WriteGate};
 use tokio::io::AsyncWriteExt as _;
 
 use crate::support::{OCI_MANIFEST, Reply, TestServer, read_to_end, sha256};
@@ -117,6 +117,37 @@ async fn what_is_too_large_for_the_room_is_refused_at_once() {
     assert!(answer.starts_with("HTTP/1.1 507 "), "{answer}");
     assert!(answer.contains("no room for 1001 bytes"), "{answer}");
     server.push_blob("a", vec![0; 1000]).await;
+}
+
+#[tokio::test]
+async fn what_no_request_brings_is_held_to_the_same() {
+    let (server, driver) = server_with(TOTAL_BYTES).await;
+    let registry = server.app.registry();
+    let own = WriteGate::new(Arc::clone(registry), false, FreeSpaceMin::Millionths(250_000));
+    let gates = [server.app.write_gate(), own];
+    let asked = async |bytes| {
+        let mut answers = Vec::new();
+        for gate in &gates {
+            gate.look().await;
+            answers.push(gate.admit(bytes).await);
+        }
+        assert_eq!(answers[0], answers[1]);
+        answers.remove(0)
+    };
+    assert_eq!(asked(1).await, Ok(()));
+    let reason = asked(TOTAL_BYTES).await.unwrap_err();
+    assert!(reason.contains("no room for 1.0 GiB"), "{reason}");
+    driver.set_free(1);
+    let reason = asked(0).await.unwrap_err();
+    assert!(reason.contains("nearly full"), "{reason}");
+    driver.set_free(TOTAL_BYTES);
+    registry.make_read_only("moving house").await.unwrap();
+    let reason = asked(0).await.unwrap_err();
+    assert!(reason.contains("moving house"), "{reason}");
+    registry.make_writable().await.unwrap();
+    assert_eq!(asked(0).await, Ok(()));
+    let configured = WriteGate::new(Arc::clone(registry), true, FreeSpaceMin::Bytes(0));
+    assert!(configured.admit(0).await.unwrap_err().contains("maintenance.readonly"));
 }
 
 #[tokio::test]
