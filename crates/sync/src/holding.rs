@@ -1,7 +1,6 @@
 //! Who works on a job: one at a time, by a lease, and with a note for people.
 
-use std::future::Future;
-
+use futures_util::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
 use registry::layout::SyncPaths;
 use registry::{Lease, Registry};
@@ -22,11 +21,12 @@ struct Kept {
     seen: Timestamp,
 }
 
-/// Does something under the lease of a job.
+/// Does something under the lease of a job. A future of a known kind, as the compiler does not find
+/// out by itself that this one can be sent to another thread.
 pub(crate) async fn under_lease<T>(
     registry: &Registry,
     paths: &SyncPaths,
-    work: impl Future<Output = Result<T, SyncError>>,
+    work: BoxFuture<'_, Result<T, SyncError>>,
 ) -> Result<T, SyncError> {
     let lease = Lease::acquire(registry, paths.lease()).await?;
     let mut lease = lease.ok_or(SyncError::Running)?;

@@ -207,7 +207,9 @@ impl Engine {
             Place::There(_) => (&self.target, to),
         };
         let mut level = self.tree_of(place, name, digest).await?;
-        for tag in level.iter().filter_map(|digest| companions.get(digest)).flatten() {
+        // Gathered first: an iterator over closures may not wait in a future that is to be sent.
+        let tags: Vec<_> = level.iter().filter_map(|d| companions.get(d)).flatten().collect();
+        for tag in tags {
             let reference = Reference::Tag(tag.clone());
             let here = self.source.resolve(from, &reference).await?;
             if here.is_some() && here != self.target.resolve(to, &reference).await? {

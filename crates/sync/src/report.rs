@@ -26,6 +26,10 @@ pub struct RunReport {
     /// When it ended.
     #[serde(with = "crate::times")]
     pub ended: Timestamp,
+    /// When the job was planned last, by this run or by one before it: to its end, and the queue worked
+    /// off. `None` when it never was.
+    #[serde(default, with = "crate::times::option")]
+    pub planned_at: Option<Timestamp>,
     /// How many items it planned; 0 when it only worked off the queue.
     pub planned: u64,
     /// Items that were copied.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use futures_util::FutureExt as _;
 use jiff::Timestamp;
 use oci::{Digest, Manifest, Reference, RepositoryName};
 use registry::Registry;
@@ -78,7 +79,7 @@ impl Synchronizer {
     /// [`SyncError`].
     pub async fn run(&self, stop: &CancellationToken) -> Result<RunReport, SyncError> {
         let (paths, queue) = self.queue()?;
-        under_lease(&self.engine.registry, &paths, async {
+        let work = async {
             let tally = Tally::new(Arc::clone(&self.engine.totals));
             let plan = self.enqueue(&paths, &queue, stop).await?;
             let left = Worker::new(&self.engine, &queue, &tally, &self.queued).run(stop).await?;
@@ -88,10 +89,14 @@ impl Synchronizer {
             report.problems.splice(0..0, plan.problems);
             report.problems_unlisted += plan.problems_unlisted;
             (report.left, report.stopped) = (left.items, left.stopped);
+            report.planned_at = match left.stopped {
+                false => Some(report.ended),
+                true => self.planned_at(&paths).await?,
+            };
             self.keep(&paths, &report).await?;
             Ok(report)
-        })
-        .await
+        };
+        under_lease(&self.engine.registry, &paths, work.boxed()).await
     }
 
     /// Works off what is queued and due.
@@ -100,17 +105,18 @@ impl Synchronizer {
     /// [`SyncError`].
     pub async fn work(&self, stop: &CancellationToken) -> Result<RunReport, SyncError> {
         let (paths, queue) = self.queue()?;
-        under_lease(&self.engine.registry, &paths, async {
+        let work = async {
             let tally = Tally::new(Arc::clone(&self.engine.totals));
             let left = Worker::new(&self.engine, &queue, &tally, &self.queued).run(stop).await?;
             let mut report = tally.report();
             (report.left, report.stopped) = (left.items, left.stopped);
             if tally.has_any() {
+                report.planned_at = self.planned_at(&paths).await?;
                 self.keep(&paths, &report).await?;
             }
             Ok(report)
-        })
-        .await
+        };
+        under_lease(&self.engine.registry, &paths, work.boxed()).await
     }
 
     /// Plans, and queues what is not queued already.
@@ -264,6 +270,13 @@ impl Synchronizer {
         Ok((paths.clone(), Queue::new(driver, paths)))
     }
 
+    /// When the job was planned last, as it is kept.
+    async fn planned_at(&self, paths: &SyncPaths) -> Result<Option<Timestamp>, SyncError> {
+        let driver = &**self.engine.registry.driver();
+        let last: Option<RunReport> = read_note(driver, &paths.last(), REPORT_BYTES_MAX).await?;
+        Ok(last.and_then(|last| last.planned_at))
+    }
+
     /// Keeps what a run did.
     async fn keep(&self, paths: &SyncPaths, report: &RunReport) -> Result<(), SyncError> {
         if report.is_success() {
@@ -276,5 +289,25 @@ impl Synchronizer {
 impl fmt::Debug for Synchronizer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Synchronizer").field("job", &self.engine.job).finish_non_exhaustive()
+    }
+}
+
+/// Whoever calls it may do so in a task of its own.
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_send<T: Send>(future: T) -> T {
+        future
+    }
+
+    #[expect(dead_code, reason = "it only has to compile")]
+    fn all_futures_are_send(job: &Synchronizer, stop: &CancellationToken, name: &RepositoryName) {
+        drop(is_send(job.plan()));
+        drop(is_send(job.run(stop)));
+        drop(is_send(job.work(stop)));
+        drop(is_send(job.status()));
+        let reference = Reference::Digest(Digest::of(oci::Algorithm::Sha256, b""));
+        drop(is_send(job.pushed(name, &reference, Digest::of(oci::Algorithm::Sha256, b""))));
     }
 }

@@ -133,6 +133,7 @@ impl Tally {
         RunReport {
             started: self.started,
             ended: Timestamp::now(),
+            planned_at: None,
             planned: 0,
             copied: value(&self.copied),
             skipped: value(&self.skipped),

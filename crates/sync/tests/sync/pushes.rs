@@ -93,3 +93,26 @@ async fn what_is_pushed_while_the_queue_is_worked_off_is_taken_along() {
     assert_eq!(report.copied + rest.copied, 2);
     assert_eq!(tagged(&remote.registry, "a", "v2").await, Some(two));
 }
+
+#[tokio::test]
+async fn what_is_worked_off_after_a_push_is_no_run_of_the_job() {
+    let remote = Remote::start().await;
+    let here = registry();
+    push_image(&here, "a", Some("v1"), &[b"base"]).await;
+    let synchronizer = Synchronizer::new(Arc::clone(&here), to(&remote, &["a"]), None);
+    let stop = CancellationToken::new();
+    let planned_at = synchronizer.run(&stop).await.unwrap().planned_at;
+    assert!(planned_at.is_some());
+
+    let digest = push_image(&here, "a", Some("v2"), &[b"more"]).await;
+    let name = crate::support::name("a");
+    assert!(synchronizer.pushed(&name, &reference("v2"), digest).await.unwrap());
+    assert_eq!(synchronizer.work(&stop).await.unwrap().copied, 1);
+    let last = synchronizer.status().await.unwrap().last.unwrap();
+    assert_eq!((last.copied, last.planned_at), (1, planned_at));
+
+    // Nor is a run that was told to stop.
+    stop.cancel();
+    assert!(synchronizer.run(&stop).await.unwrap().stopped);
+    assert_eq!(synchronizer.status().await.unwrap().last.unwrap().planned_at, planned_at);
+}
