@@ -29,6 +29,7 @@ mod gate;
 mod holding;
 mod job;
 pub mod limits;
+mod metrics;
 mod place;
 mod plan;
 mod planning;
@@ -45,6 +46,7 @@ pub use child::{Child, ChildPlatform};
 pub use error::SyncError;
 pub use gate::Gate;
 pub use job::{Direction, Job, Pace};
+pub use metrics::register_metrics;
 pub use plan::{Plan, PlannedItem, Reason};
 pub use report::{Holder, JobCounts, JobStatus, LastRun, Problem, QueuedItem, RunReport};
 pub use selection::{

@@ -12,9 +12,10 @@ use registry::{Registry, Scrub};
 use server::{AccessLog, App, Metrics, StoreHealth};
 
 use crate::storage_driver::Opened;
+use crate::syncing::Scheduled;
 use crate::{
     authentication, descriptors, encryption, mirroring, notifications, options, scrubbing,
-    shared_cache, storage_driver,
+    shared_cache, storage_driver, syncing,
 };
 
 /// What runs and what others need to know of.
@@ -29,6 +30,8 @@ pub(crate) struct Parts {
     pub(crate) mirror: Option<Arc<Mirror>>,
     /// Who reads the storage through.
     pub(crate) scrub: Option<Arc<Scrub>>,
+    /// What is copied from and to other registries.
+    pub(crate) jobs: Vec<Arc<Scheduled>>,
 }
 
 /// Opens everything that the configuration names. `is_traced` says whether somebody wants spans.
@@ -68,6 +71,14 @@ pub(crate) async fn assemble(config: &Config, is_traced: bool) -> anyhow::Result
     if config.log.access_log {
         app = app.with_access_log(AccessLog::stdout().context("access log")?);
     }
+    let jobs = syncing::open(config, app.registry(), &app.write_gate())?;
+    if let (Some(metrics), false) = (&mut metrics, jobs.is_empty()) {
+        let synchronizers: Vec<_> = jobs.iter().map(|job| Arc::clone(&job.synchronizer)).collect();
+        metrics.register(|registry| sync::register_metrics(registry, &synchronizers));
+    }
+    if let Some(watcher) = syncing::watcher(&jobs) {
+        app = app.with_push_watcher(watcher);
+    }
     if let Some(metrics) = metrics {
         app = app.with_metrics(metrics);
     }
@@ -80,7 +91,7 @@ pub(crate) async fn assemble(config: &Config, is_traced: bool) -> anyhow::Result
     if let Some(notifier) = &notifier {
         app = app.with_notifier(Arc::clone(notifier));
     }
-    Ok(Parts { app: Arc::new(app), tls, notifier, mirror, scrub })
+    Ok(Parts { app: Arc::new(app), tls, notifier, mirror, scrub, jobs })
 }
 
 /// Who has something to measure.

@@ -17,14 +17,14 @@ use tracing::info;
 use crate::assembly::Parts;
 use crate::{
     aside, collecting, evicting, listening, mirroring, presence, purging, retention, scrubbing,
-    shutdown,
+    shutdown, syncing,
 };
 
 /// A task that runs until it is dropped.
 type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Starts what runs beside the API until `stop`: health checks, the purge of uploads, the scrub,
-/// whatever follows files, and the debug listener.
+/// jobs that replicate, whatever follows files, and the debug listener.
 ///
 /// # Errors
 /// When the debug listener's address can't be used, or a health check can't be made.
@@ -80,6 +80,12 @@ pub(crate) async fn start(
         let may_store = move || app.keeps_what_it_fetches();
         let stopped = stop.clone().cancelled_owned();
         running.push(tokio::spawn(Arc::clone(mirror).fetch_ahead(may_store, stopped)));
+    }
+    if !config.storage.read_only {
+        running.extend(parts.jobs.iter().map(|job| {
+            let run = syncing::run(Arc::clone(job), Arc::clone(&parts.app), stop.clone());
+            tokio::spawn(run)
+        }));
     }
     running.extend(debug_server(config, parts, stop).await?);
     Ok(running)

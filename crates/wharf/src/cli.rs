@@ -3,6 +3,7 @@
 mod backup;
 mod image;
 mod mirror;
+mod sync;
 
 use std::num::NonZeroU64;
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+pub(crate) use self::sync::{SyncCommand, SyncRunArguments, SyncStatusArguments};
 pub(crate) use backup::{
     BackupCommand, CreateArguments, PruneArguments, RestoreArguments, VerifyArguments,
 };
@@ -97,6 +99,11 @@ pub(crate) enum Command {
     Mirror {
         #[command(subcommand)]
         command: MirrorCommand,
+    },
+    /// Jobs that copy repositories from and to other registries: run them, and see how they stand.
+    Sync {
+        #[command(subcommand)]
+        command: SyncCommand,
     },
     /// Ask the running server whether it is well; for containers.
     ///
@@ -399,6 +406,12 @@ mod tests {
             ("wharf mirror config --address nas.lan:5000", false),
             ("wharf mirror evict --dry-run --json config.yml", true),
             ("wharf mirror", false),
+            ("wharf sync run", true),
+            ("wharf sync run to-edge --dry-run --json --config config.yml", true),
+            ("wharf sync run a b", false),
+            ("wharf sync status to-edge --json --config config.yml", true),
+            ("wharf sync status --dry-run", false),
+            ("wharf sync", false),
             ("wharf check", true),
             ("wharf check --repair --quick --repository a/** --rate 10MiB --json config.yml", true),
             ("wharf check --rate 0", false),

@@ -17,6 +17,7 @@ pub(crate) mod readonly;
 pub(crate) mod repo;
 pub(crate) mod serve;
 pub(crate) mod storage_copy;
+pub(crate) mod sync;
 
 use std::io::Write as _;
 use std::path::Path;

@@ -10,7 +10,7 @@ use registry::eviction::{Eviction, EvictionOptions, EvictionReport};
 use registry::{CollectionError, Registry};
 use tracing::{debug, error, info, warn};
 
-use crate::mirroring;
+use crate::{mirroring, remotes};
 
 /// How often it is looked what there is too much of, on a disk.
 const INTERVAL: Duration = Duration::from_secs(300);
@@ -43,7 +43,7 @@ pub(crate) fn eviction(
     let options = EvictionOptions {
         max_bytes: proxy.size_bytes_max,
         low_water_percent: proxy.low_water_percent,
-        keep: mirroring::patterns(&proxy.keep).context("proxy.keep")?,
+        keep: remotes::patterns(&proxy.keep).context("proxy.keep")?,
         dry_run,
         ..EvictionOptions::new(Arc::new(move |name| coverage.lifetime(name)))
     };

@@ -18,11 +18,13 @@ mod notifications;
 mod options;
 mod presence;
 mod purging;
+mod remotes;
 mod retention;
 mod scrubbing;
 mod shared_cache;
 mod shutdown;
 mod storage_driver;
+mod syncing;
 mod telemetry;
 
 use std::process::ExitCode;
@@ -31,7 +33,7 @@ use clap::Parser as _;
 
 use cli::{
     CertCommand, Cli, Command, ConfigCommand, HtpasswdCommand, MirrorCommand, ReadonlyCommand,
-    RepoCommand, StorageCommand,
+    RepoCommand, StorageCommand, SyncCommand,
 };
 
 /// Receive buffers are freed by other threads than those that allocated them, which glibc's
@@ -82,6 +84,10 @@ fn main() -> ExitCode {
         Command::Mirror { command } => match command {
             MirrorCommand::Config(arguments) => commands::mirror::config(&arguments),
             MirrorCommand::Evict(arguments) => commands::evict::run(&arguments),
+        },
+        Command::Sync { command } => match command {
+            SyncCommand::Run(arguments) => commands::sync::run(&arguments),
+            SyncCommand::Status(arguments) => commands::sync::status(&arguments),
         },
         Command::Healthcheck { url } => commands::healthcheck::run(url.as_deref()),
         Command::GarbageCollect(arguments) => commands::garbage_collect::run(&arguments),

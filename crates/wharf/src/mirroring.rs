@@ -1,23 +1,19 @@
 //! The mirror of other registries, as the configuration wants it.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use config::Config;
-use proxy::{
-    Coverage, Covering, Credentials, Mirror, NameRules, Policy, Prefetch, Secret, TlsOptions,
-    Upstream, UpstreamOptions,
-};
+use proxy::{Coverage, Covering, Mirror, NameRules, Policy, Prefetch, Upstream};
+use registry::Registry;
 use registry::collection::Selection;
-use registry::{Registry, RepositoryPattern};
 use tracing::info;
 
-/// How long until the head of an upstream's answer must have come.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+use crate::remotes::{self, patterns};
 
-/// How long a body from an upstream may stand still.
-const BODY_IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+/// An image that is larger than this part of `maxsize` is not fetched ahead: what is in use would go
+/// because of it.
+const PREFETCH_PART_OF_MAXSIZE: u64 = 4;
 
 /// The mirror; none when no upstream is configured.
 ///
@@ -31,9 +27,8 @@ pub(crate) fn open(
     if proxy.upstreams.is_empty() {
         return Ok(None);
     }
-    let asked = |upstream: &config::Upstream| anyhow::Ok(Upstream::new(options(upstream)?)?);
     let upstreams = proxy.upstreams.iter().map(|upstream| {
-        let asked = asked(upstream).with_context(|| format!("proxy: {}", upstream.name))?;
+        let asked = client(upstream).with_context(|| format!("proxy: {}", upstream.name))?;
         Ok(covering(proxy, upstream, Arc::new(asked)))
     });
     let upstreams = upstreams.collect::<anyhow::Result<Vec<_>>>()?;
@@ -74,10 +69,6 @@ pub(crate) fn announce(config: &Config) {
     }
 }
 
-/// An image that is larger than this part of `maxsize` is not fetched ahead: what is in use would go
-/// because of it.
-const PREFETCH_PART_OF_MAXSIZE: u64 = 4;
-
 /// Whether anything is fetched ahead of clients.
 pub(crate) fn fetches_ahead(config: &Config) -> bool {
     let is_wanted = |upstream: &config::Upstream| {
@@ -110,53 +101,13 @@ fn covering<U>(proxy: &config::Proxy, upstream: &config::Upstream, asked: U) -> 
     }
 }
 
-fn options(upstream: &config::Upstream) -> anyhow::Result<UpstreamOptions> {
-    let endpoints = upstream.remote.urls.iter().map(|url| url.parse().context("not a URL"));
-    let config::RemoteTls { root_cas, certificate, key, insecure } = &upstream.remote.tls;
+fn client(upstream: &config::Upstream) -> anyhow::Result<Upstream> {
     let rewrite = upstream.rewrite.iter().map(|rule| (rule.from.clone(), rule.to.clone()));
-    Ok(UpstreamOptions {
-        name: upstream.name.clone(),
-        endpoints: endpoints.collect::<anyhow::Result<_>>()?,
-        credentials: credentials(upstream),
-        tls: TlsOptions {
-            root_cas: root_cas.clone(),
-            identity: certificate.clone().zip(key.clone()),
-            insecure: *insecure,
-        },
-        names: NameRules {
-            library: upstream.library,
-            rewrite: rewrite.collect(),
-            allow: patterns(&upstream.allow)?,
-            deny: patterns(&upstream.deny)?,
-        },
-        answer_timeout: ANSWER_TIMEOUT,
-        body_idle_timeout: BODY_IDLE_TIMEOUT,
-    })
-}
-
-fn credentials(upstream: &config::Upstream) -> Credentials {
-    let secret = |secret: &config::Secret| Secret::new(secret.reveal());
-    match &upstream.remote.credentials {
-        config::Credentials::Anonymous => Credentials::Anonymous,
-        config::Credentials::Login { username, password } => {
-            Credentials::Basic { username: username.clone(), password: secret(password) }
-        }
-        config::Credentials::Helper(helper) => Credentials::Helper {
-            command: helper.command.clone().into(),
-            url: upstream.remote.urls.first().cloned().unwrap_or_default(),
-            lifetime: helper.lifetime,
-        },
-        config::Credentials::Ecr { region } => Credentials::Ecr { region: region.clone() },
-        config::Credentials::Gar { key_file } => Credentials::Gar { key_file: key_file.clone() },
-        config::Credentials::Acr { tenant, client_id, client_secret } => Credentials::Acr {
-            tenant: tenant.clone(),
-            client_id: client_id.clone(),
-            client_secret: secret(client_secret),
-        },
-    }
-}
-
-/// They were checked with the configuration.
-pub(crate) fn patterns(texts: &[String]) -> anyhow::Result<Vec<RepositoryPattern>> {
-    texts.iter().map(|text| Ok(RepositoryPattern::parse(text)?)).collect()
+    let names = NameRules {
+        library: upstream.library,
+        rewrite: rewrite.collect(),
+        allow: patterns(&upstream.allow)?,
+        deny: patterns(&upstream.deny)?,
+    };
+    remotes::client(&upstream.name, &upstream.remote, names)
 }

@@ -131,7 +131,8 @@ fn deletion(deletion: config::Deletion) -> Deletion {
     Deletion { tags, manifests, blobs, repositories }
 }
 
-const fn free_space_min(min: config::FreeSpace) -> FreeSpaceMin {
+/// How much of the volume is to stay free.
+pub(crate) const fn free_space_min(min: config::FreeSpace) -> FreeSpaceMin {
     match min {
         config::FreeSpace::Default => FreeSpaceMin::Default,
         config::FreeSpace::Bytes(bytes) => FreeSpaceMin::Bytes(bytes),

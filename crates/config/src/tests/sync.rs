@@ -184,3 +184,16 @@ fn files_of_a_job_are_looked_at() {
         "{found:?}"
     );
 }
+
+#[test]
+fn what_the_documentation_shows_loads() {
+    let page = include_str!("../../../../docs/sync.md");
+    let blocks: Vec<&str> = page.split("```yaml\n").skip(1).collect();
+    let blocks = blocks.iter().filter_map(|block| block.split("```").next());
+    let [whole, rewrite] = blocks.collect::<Vec<_>>()[..] else { panic!("other blocks") };
+    let jobs = clean(whole, &[]).sync.jobs;
+    assert!(jobs.len() == 2 && jobs[0].on_push && jobs[1].newest.is_some());
+    let base = "name: a\n      from: {url: 'https://h'}\n      repositories: a\n";
+    let text = with(&format!("sync:\n  jobs:\n    - {base}{rewrite}"));
+    assert_eq!(clean(&text, &[]).sync.jobs[0].rewrite.len(), 2);
+}

@@ -37,7 +37,8 @@ pub(crate) fn status(config: Option<&Path>) -> ExitCode {
     })
 }
 
-fn said(note: &ReadOnlyNote) -> String {
+/// Since when it is read-only, and why; a line.
+pub(super) fn said(note: &ReadOnlyNote) -> String {
     let mut text = "read-only".to_owned();
     if let Some(since) = note.since {
         text += &format!(" since {since}");

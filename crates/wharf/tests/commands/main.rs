@@ -10,3 +10,4 @@ mod htpasswd;
 mod mirror;
 mod storage_copy;
 mod support;
+mod sync;
