@@ -13,6 +13,8 @@ use crate::report::count;
 
 /// Blobs that all clients push, so that several push the same one at the same time.
 const POPULAR_BLOBS: u64 = 12;
+/// What is shorter than this may come twice by chance: of one byte there are 256.
+const UNIQUE_BYTES_MIN: u64 = 16;
 /// Size of a piece of a body with `Transfer-Encoding: chunked`.
 const PIECE_BYTES: usize = 48 << 10;
 
@@ -39,7 +41,8 @@ impl Worker<'_> {
             _ => (4 << 20) + sizes.below(4 << 20),
         };
         let bytes = random::content(seed, usize::try_from(size_bytes).unwrap_or(1));
-        let long = !popular && self.random.percent(10);
+        // Such a push makes the canonical name, too, which the ledger must not know of from elsewhere.
+        let long = !popular && size_bytes >= UNIQUE_BYTES_MIN && self.random.percent(10);
         let algorithm = if long { Algorithm::Sha512 } else { Algorithm::Sha256 };
         let digest = Digest::of(algorithm, &bytes);
         self.round.ledger.learn(digest, Content::Blob { seed, size_bytes: bytes.len() });
