@@ -51,7 +51,7 @@ async fn wait(registry: &Registry, when: &When) {
         When::Every(interval) => {
             FIRST_DELAY_MAX.min(*interval).mul_f64(crate::purging::random_fraction())
         }
-        When::At(_) => when.wait(begun),
+        When::At(_) => Duration::ZERO,
     };
     info!("garbage is going to be collected");
     loop {
@@ -63,15 +63,7 @@ async fn wait(registry: &Registry, when: &When) {
                 continue;
             }
         };
-        let due = match (last, when) {
-            (Some(last), When::Every(interval)) => last + *interval,
-            (None, _) => begun + first,
-            (Some(last), When::At(_)) => {
-                let from = last.max(begun);
-                from + when.wait(from)
-            }
-        };
-        match due.duration_since(SystemTime::now()) {
+        match when.due(last, begun, first).duration_since(SystemTime::now()) {
             Ok(left) if !left.is_zero() => tokio::time::sleep(left.min(LOOK_INTERVAL)).await,
             _ => return,
         }

@@ -32,6 +32,20 @@ impl When {
             }
         }
     }
+
+    /// When it is time, after the last time that it was done, if it ever was. `begun` is since when
+    /// somebody waits for it, and `first` how long to wait then for what was never done and has an
+    /// interval.
+    #[must_use]
+    pub fn due(&self, last: Option<SystemTime>, begun: SystemTime, first: Duration) -> SystemTime {
+        match self {
+            Self::Every(interval) => last.map_or(begun + first, |last| last + *interval),
+            Self::At(_) => {
+                let from = last.map_or(begun, |last| last.max(begun));
+                from + self.wait(from)
+            }
+        }
+    }
 }
 
 /// `schedule`, or else `interval`; none when there are neither.
@@ -74,6 +88,20 @@ mod tests {
         assert!(wait("0 3 * * 1") <= Duration::from_secs(8 * 24 * 3600));
         let hour = Duration::from_secs(3600);
         assert_eq!(When::Every(hour).wait(now), hour);
+    }
+
+    #[test]
+    fn it_is_time_after_the_last_time() {
+        let at = |secs| SystemTime::UNIX_EPOCH + Duration::from_secs(secs);
+        let (begun, first) = (at(1_800_000_000), Duration::from_secs(5));
+        let hourly = When::Every(Duration::from_secs(3600));
+        assert_eq!(hourly.due(None, begun, first), at(1_800_000_005));
+        assert_eq!(hourly.due(Some(at(1_799_999_000)), begun, first), at(1_800_002_600));
+        let by_minute = When::At(Box::new(parse("* * * * *").unwrap()));
+        for last in [None, Some(at(1_700_000_000)), Some(begun)] {
+            assert_eq!(by_minute.due(last, begun, first), at(1_800_000_060), "{last:?}");
+        }
+        assert_eq!(by_minute.due(Some(at(1_800_000_090)), begun, first), at(1_800_000_120));
     }
 
     #[test]

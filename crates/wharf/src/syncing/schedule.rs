@@ -90,31 +90,23 @@ impl Times {
     async fn next(&mut self, job: &Scheduled) -> Duration {
         let now = SystemTime::now();
         self.run = match &job.when {
-            Some(when) => Some(self.next_run(job, when).await.max(self.run_not_before)),
+            Some(when) => Some(self.next_run(job, when).await).max(self.run_not_before),
             None => None,
-        }
-        .flatten();
+        };
         let look = now + LOOK_INTERVAL;
         let due = [self.run, self.work, Some(look)].into_iter().flatten().min().unwrap_or(look);
         due.duration_since(now).unwrap_or_default()
     }
 
-    async fn next_run(&self, job: &Scheduled, when: &When) -> Option<SystemTime> {
+    async fn next_run(&self, job: &Scheduled, when: &When) -> SystemTime {
         let stored = match job.synchronizer.status().await {
             Ok(status) => status.last.and_then(|last| last.planned_at).map(SystemTime::from),
             Err(failure) => {
                 warn!(job = job.name(), error = %failure, "can't see when the job last ran");
-                return Some(SystemTime::now() + RETRY_AFTER);
+                return SystemTime::now() + RETRY_AFTER;
             }
         };
-        let last = stored.max(self.last);
-        Some(match when {
-            When::Every(interval) => last.map_or(self.begun + self.first, |last| last + *interval),
-            When::At(_) => {
-                let from = last.map_or(self.begun, |last| last.max(self.begun));
-                from + when.wait(from)
-            }
-        })
+        when.due(stored.max(self.last), self.begun, self.first)
     }
 }
 
