@@ -9,7 +9,6 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
-use proxy::RequestCounts;
 
 use crate::{JobCounts, Synchronizer};
 
@@ -69,18 +68,8 @@ fn requests(encoder: &mut DescriptorEncoder<'_>, jobs: &[Arc<Synchronizer>]) -> 
     let mut descriptor =
         encoder.encode_descriptor("wharf_sync_requests", help, None, MetricType::Counter)?;
     for job in jobs {
-        let RequestCounts { ok, not_found, denied, limited, failed, unreachable, invalid, cut } =
-            job.job().direction.remote().health().requests;
-        for (outcome, count) in [
-            ("ok", ok),
-            ("not_found", not_found),
-            ("denied", denied),
-            ("limited", limited),
-            ("failed", failed),
-            ("unreachable", unreachable),
-            ("invalid", invalid),
-            ("cut", cut),
-        ] {
+        let health = job.job().direction.remote().health();
+        for (outcome, count) in health.requests.by_outcome() {
             let labels = [("job", job.job().name.as_str()), ("outcome", outcome)];
             ConstCounter::new(count).encode(descriptor.encode_family(&labels)?)?;
         }

@@ -42,6 +42,24 @@ pub struct RequestCounts {
     pub cut: u64,
 }
 
+impl RequestCounts {
+    /// How many had which outcome, by its name in metrics.
+    #[must_use]
+    pub const fn by_outcome(&self) -> [(&'static str, u64); 8] {
+        let Self { ok, not_found, denied, limited, failed, unreachable, invalid, cut } = *self;
+        [
+            ("ok", ok),
+            ("not_found", not_found),
+            ("denied", denied),
+            ("limited", limited),
+            ("failed", failed),
+            ("unreachable", unreachable),
+            ("invalid", invalid),
+            ("cut", cut),
+        ]
+    }
+}
+
 /// An upstream's limit of pulls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RateLimit {

@@ -8,7 +8,7 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
-use proxy::{KindCounts, Mirror, MirrorCounts, PrefetchCounts, RequestCounts, UpstreamHealth};
+use proxy::{KindCounts, Mirror, MirrorCounts, PrefetchCounts, UpstreamHealth};
 use registry::eviction::EvictionTotals;
 
 use super::{counter_by, counters, gauges, to_f64};
@@ -153,18 +153,7 @@ fn requests(
     let mut descriptor =
         encoder.encode_descriptor("wharf_mirror_requests", help, None, MetricType::Counter)?;
     for (name, health) in upstreams {
-        let RequestCounts { ok, not_found, denied, limited, failed, unreachable, invalid, cut } =
-            health.requests;
-        for (outcome, count) in [
-            ("ok", ok),
-            ("not_found", not_found),
-            ("denied", denied),
-            ("limited", limited),
-            ("failed", failed),
-            ("unreachable", unreachable),
-            ("invalid", invalid),
-            ("cut", cut),
-        ] {
+        for (outcome, count) in health.requests.by_outcome() {
             let labels = [("upstream", name.as_str()), ("outcome", outcome)];
             ConstCounter::new(count).encode(descriptor.encode_family(&labels)?)?;
         }
