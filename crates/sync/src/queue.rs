@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use registry::layout::SyncPaths;
-use storage::{Change, Driver, EntryKind, StorageError, StoragePath, found};
+use storage::{Change, Driver, EntryKind, Pages, StorageError, StoragePath, found};
 
 use crate::limits::{FAILED_MAX, ITEM_BYTES_MAX, QUEUED_AT_ONCE};
 
@@ -19,9 +19,6 @@ type Result<T, E = StorageError> = std::result::Result<T, E>;
 
 /// How many requests are made at once where each goes to another machine.
 const REQUESTS_AT_ONCE: usize = 16;
-
-/// How many names are listed at once.
-const PAGE: usize = storage::limits::LISTING_PAGE_ENTRIES;
 
 /// The queue of a job.
 #[derive(Debug, Clone)]
@@ -119,24 +116,13 @@ impl Queue {
 
     /// The files of a directory by name, sorted.
     async fn names(&self, directory: &StoragePath) -> Result<Vec<Box<str>>> {
-        let mut names: Vec<Box<str>> = Vec::new();
-        if !self.driver.is_remote() {
-            let listing = found(self.driver.list(directory).await)?;
-            let entries = listing.map(|listing| listing.entries).unwrap_or_default();
+        let mut names = Vec::new();
+        let mut pages = Pages::of(directory.clone());
+        while let Some(entries) = pages.next(&*self.driver).await? {
             let files = entries.into_iter().filter(|entry| entry.kind == EntryKind::File);
             names.extend(files.map(|entry| entry.name));
-            return Ok(names);
         }
-        loop {
-            let after = names.last().map(|name| &**name);
-            let page = found(self.driver.list_page(directory, after, PAGE).await)?;
-            let page = page.unwrap_or_default();
-            let is_last = page.len() < PAGE;
-            names.extend(page.into_iter().map(|entry| entry.name));
-            if is_last {
-                return Ok(names);
-            }
-        }
+        Ok(names)
     }
 
     fn path(&self, id: &str) -> Result<StoragePath> {

@@ -1,6 +1,6 @@
 //! Working off a queue: what is due, several at a time, until nothing is.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ pub(crate) struct Worker<'a> {
     /// What may be due, the oldest first.
     ids: VecDeque<Box<str>>,
     /// What is due later, by when.
-    waiting: BTreeMap<(Timestamp, Box<str>), ()>,
+    waiting: BTreeSet<(Timestamp, Box<str>)>,
     /// What is being copied, by id and by key.
     in_hand: HashSet<Box<str>>,
     keys_in_hand: HashSet<Box<str>>,
@@ -68,7 +68,7 @@ impl<'a> Worker<'a> {
             tally,
             queued,
             ids: VecDeque::new(),
-            waiting: BTreeMap::new(),
+            waiting: BTreeSet::new(),
             in_hand: HashSet::new(),
             keys_in_hand: HashSet::new(),
             failed: HashSet::new(),
@@ -121,7 +121,7 @@ impl<'a> Worker<'a> {
         let ids = self.queue.ids().await?;
         self.engine.queued.store(ids.len(), Ordering::Relaxed);
         self.engine.totals.change(|counts| counts.queued = ids.len() as u64);
-        let waiting: HashSet<_> = self.waiting.keys().map(|(_, id)| id.clone()).collect();
+        let waiting: HashSet<_> = self.waiting.iter().map(|(_, id)| id.clone()).collect();
         let is_new = |id: &str| !self.in_hand.contains(id) && !waiting.contains(id);
         self.ids = ids.into_iter().filter(|id| is_new(id)).collect();
         Ok(())
@@ -141,7 +141,7 @@ impl<'a> Worker<'a> {
             }
             let Some(item) = self.queue.load(&id).await? else { continue };
             if let Some(due) = item.due.filter(|due| *due > Timestamp::now()) {
-                self.waiting.insert((due, id), ());
+                self.waiting.insert((due, id));
                 continue;
             }
             self.keys_in_hand.insert(item.key().into());
@@ -212,7 +212,7 @@ impl<'a> Worker<'a> {
         let due = after(now, wait.unwrap_or_else(|| backoff(item.attempts)));
         item.due = Some(due);
         self.queue.put(&item).await?;
-        self.waiting.insert((due, item.id().into()), ());
+        self.waiting.insert((due, item.id().into()));
         Ok(())
     }
 
@@ -230,17 +230,16 @@ impl<'a> Worker<'a> {
             () = self.queued.notified() => {}
         }
         let now = Timestamp::now();
-        while let Some(first) = self.waiting.first_entry()
-            && first.key().0 <= now
+        while self.waiting.first().is_some_and(|(due, _)| *due <= now)
+            && let Some((_, id)) = self.waiting.pop_first()
         {
-            let ((_, id), ()) = first.remove_entry();
             self.ids.push_back(id);
         }
         true
     }
 
     fn first_due(&self) -> Option<Timestamp> {
-        self.waiting.keys().next().map(|(due, _)| *due)
+        self.waiting.first().map(|(due, _)| *due)
     }
 }
 
