@@ -236,9 +236,7 @@ impl Reader {
         drop(opened);
         Ok(Arc::new(Incoming { reader: self, size_bytes }))
     }
-}
 
-impl Reader {
     /// Waits until the blob is here; its size, in bytes.
     pub(crate) async fn landed(&self) -> Result<u64> {
         let mut stage = self.flight().stage.clone();

@@ -8,6 +8,7 @@ mod coverage;
 mod error;
 mod fetch;
 mod flights;
+mod last_error;
 pub mod limits;
 mod mirror;
 pub mod upstream;
@@ -16,10 +17,11 @@ pub use ahead::{Prefetch, PrefetchCounts};
 pub use coverage::{Coverage, Covering, Namespace, Policy, SetupError};
 pub use error::{MirrorError, Wanted};
 pub use fetch::FetchCounts;
+pub use last_error::LastError;
 pub use mirror::{Head, KindCounts, Mirror, MirrorCounts, Mirrored, Served};
 pub use outbound::Secret;
 pub use upstream::{
-    Asking, Begun, BlobBody, Credentials, Fetched, NameRules, Outgoing, PendingUpload, PutManifest,
-    RateLimit, RequestCounts, Resolved, TlsOptions, Upstream, UpstreamError, UpstreamHealth,
-    UpstreamOptions, UpstreamSetupError,
+    Asking, Begun, BlobBody, Break, Credentials, Fetched, NameRules, Outgoing, PendingUpload,
+    PutManifest, RateLimit, RequestCounts, Resolved, TlsOptions, Upstream, UpstreamBlob,
+    UpstreamError, UpstreamHealth, UpstreamOptions, UpstreamSetupError, rewritten,
 };

@@ -17,6 +17,7 @@ mod manifests;
 mod names;
 mod options;
 mod reading;
+mod resuming;
 mod scope;
 mod search;
 mod throttle;
@@ -43,7 +44,9 @@ use self::throttle::Throttle;
 
 pub use error::{UpstreamError, UpstreamSetupError};
 pub use health::{RateLimit, RequestCounts, UpstreamHealth};
+pub use names::rewritten;
 pub use options::{Credentials, NameRules, TlsOptions, UpstreamOptions};
+pub use resuming::{Break, UpstreamBlob};
 pub use writing::{Begun, Outgoing, PendingUpload, PutManifest};
 
 /// How something is asked for.

@@ -1,104 +1,44 @@
-//! The bytes of a blob from an upstream, however often the connection breaks.
+//! For how long the bytes of a blob that is fetched are asked for anew.
 
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
-use futures_util::{StreamExt as _, stream};
+use futures_util::StreamExt as _;
 use http::StatusCode;
 use registry::{Body, BodyError};
 use tracing::warn;
 
 use super::Order;
+use crate::LastError;
 use crate::limits::{RESUME_AFTER, RESUMES_MAX};
-use crate::upstream::{BlobBody, UpstreamError};
-
-/// Why a body ended early, for whoever reads it by another type.
-#[derive(Clone, Default)]
-pub(super) struct LastError(Arc<Mutex<Option<UpstreamError>>>);
-
-impl LastError {
-    pub(super) fn take(&self) -> Option<UpstreamError> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-
-    fn set(&self, error: UpstreamError) -> BodyError {
-        let text = error.to_string();
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-        BodyError::Disconnected(text)
-    }
-}
+use crate::upstream::{BlobBody, Break, UpstreamBlob, UpstreamError};
 
 /// The bytes of a body that has begun. When it breaks off, the rest is asked for, at the next
 /// endpoint first.
-pub(super) fn body(order: Order, begun: BlobBody, last_error: LastError) -> Body {
-    let resuming = Resuming { order, body: begun, at_bytes: 0, failures: 0, last_error };
-    Box::pin(stream::try_unfold(resuming, |mut resuming| async move {
-        Ok(resuming.next().await?.map(|piece| (piece, resuming)))
+pub(super) fn body(order: Order, begun: BlobBody, last_error: LastError<UpstreamError>) -> Body {
+    let Order { name, upstream, there, digest, asking, .. } = order;
+    let endpoints = upstream.endpoint_count();
+    let mut refusals = 0;
+    let again = move |broken: &Break<'_>| {
+        let Break { at_bytes, failures, is_new, error } = *broken;
+        if is_new {
+            refusals = 0;
+        }
+        refusals += usize::from(is_final(error));
+        // All of them were asked before there is no such thing.
+        if refusals >= endpoints || error.is_not_found() || failures > RESUMES_MAX {
+            return None;
+        }
+        warn!(repository = %name, %digest, at_bytes, %error, "fetch goes on where it broke off");
+        Some(wait(failures))
+    };
+    let pieces = UpstreamBlob { upstream, name: there, digest, asking }.resuming(begun, again);
+    Box::pin(pieces.map(move |piece| {
+        piece.map_err(|error| {
+            let text = error.to_string();
+            last_error.set(error);
+            BodyError::Disconnected(text)
+        })
     }))
-}
-
-struct Resuming {
-    order: Order,
-    body: BlobBody,
-    at_bytes: u64,
-    /// How often in a row it failed without a byte.
-    failures: u32,
-    last_error: LastError,
-}
-
-impl Resuming {
-    async fn next(&mut self) -> Result<Option<Bytes>, BodyError> {
-        loop {
-            let error = match self.body.pieces.next().await {
-                None => return Ok(None),
-                Some(Ok(piece)) => {
-                    self.at_bytes += piece.len() as u64;
-                    self.failures = 0;
-                    return Ok(Some(piece));
-                }
-                Some(Err(error)) => error,
-            };
-            self.resume(error).await?;
-        }
-    }
-
-    async fn resume(&mut self, mut error: UpstreamError) -> Result<(), BodyError> {
-        let mut refusals = 0;
-        loop {
-            self.failures += 1;
-            if self.failures > RESUMES_MAX {
-                return Err(self.last_error.set(error));
-            }
-            self.order.asking.attempt += 1;
-            let Order { name, there, digest, upstream, asking, .. } = &self.order;
-            warn!(repository = %name, %digest, at_bytes = self.at_bytes, %error, "fetch goes on where it broke off");
-            tokio::time::sleep(wait(self.failures)).await;
-            let again = upstream.blob(there, digest, self.at_bytes, asking).await;
-            match again {
-                Ok(body) if body.size_bytes == self.body.size_bytes => {
-                    self.body = body;
-                    return Ok(());
-                }
-                Ok(body) => {
-                    let reason = format!(
-                        "the blob had {} bytes and now has {}",
-                        self.body.size_bytes, body.size_bytes
-                    );
-                    let upstream = upstream.name().to_owned();
-                    return Err(self.last_error.set(UpstreamError::Invalid { upstream, reason }));
-                }
-                Err(failed) => {
-                    refusals += usize::from(is_final(&failed));
-                    // All of them were asked before there is no such thing.
-                    if refusals >= upstream.endpoint_count() || failed.is_not_found() {
-                        return Err(self.last_error.set(failed));
-                    }
-                    error = failed;
-                }
-            }
-        }
-    }
 }
 
 /// Whether the endpoint would say the same the next time: it is not a matter of load or of the

@@ -8,9 +8,10 @@ use registry::{BlobStat, Chunk, Progress, UploadId};
 use tokio::sync::watch;
 use tracing::{debug, warn};
 
-use super::resuming::{self, LastError};
+use super::resuming;
 use super::spool::Spool;
 use super::{Bytes, Fetches, Flight, Order, Stage};
+use crate::LastError;
 use crate::error::{MirrorError, Result};
 use crate::upstream::{BlobBody, UpstreamError};
 

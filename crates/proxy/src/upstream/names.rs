@@ -14,8 +14,7 @@ impl NameRules {
     /// The upstream's name of a repository; otherwise the name that there can't be or that is not
     /// asked for.
     pub(crate) fn translate(&self, name: &str) -> Result<RepositoryName, String> {
-        let mut text = self.rewrite.iter().find_map(|rule| rewritten(name, rule));
-        let mut text = text.take().unwrap_or_else(|| name.to_owned());
+        let mut text = rewritten(name, &self.rewrite).unwrap_or_else(|| name.to_owned());
         if self.library && !text.contains('/') {
             text.insert_str(0, "library/");
         }
@@ -27,8 +26,14 @@ impl NameRules {
     }
 }
 
-/// The name with its leading components replaced, when the rule is for it.
-fn rewritten(name: &str, (from, to): &(String, String)) -> Option<String> {
+/// A name with its leading components replaced by the first rule that is for it; `None` when there
+/// is none. Rules have whole components or nothing on both sides.
+#[must_use]
+pub fn rewritten(name: &str, rules: &[(String, String)]) -> Option<String> {
+    rules.iter().find_map(|rule| replaced(name, rule))
+}
+
+fn replaced(name: &str, (from, to): &(String, String)) -> Option<String> {
     let rest = if from.is_empty() {
         name
     } else {

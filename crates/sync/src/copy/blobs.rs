@@ -4,11 +4,11 @@ use std::sync::atomic::Ordering;
 
 use futures_util::StreamExt as _;
 use oci::Digest;
-use proxy::{Begun, UpstreamError};
+use proxy::{Begun, LastError, UpstreamError};
 use registry::BodyError;
 
 use super::Copy;
-use super::paced::{Counted, LastFault, paced};
+use super::paced::{Counted, kept, paced};
 use crate::fault::{Fault, Result};
 use crate::place::{Here, Place, There};
 
@@ -43,10 +43,10 @@ impl Copy<'_> {
         }
         let (size_bytes, pieces) = there.blob(self.from, digest).await?;
         self.engine.admit(size_bytes).await?;
-        let (last_fault, counted) = (LastFault::default(), Counted::new(self.engine));
+        let (last_fault, counted) = (LastError::default(), Counted::new(self.engine));
         let fault = last_fault.clone();
         let body = paced(self.engine, counted.clone(), pieces)
-            .map(move |piece| piece.map_err(|error| BodyError::Disconnected(fault.keep(error))));
+            .map(move |piece| piece.map_err(|error| BodyError::Disconnected(kept(&fault, error))));
         let put = here.put_blob(&self.to, digest, size_bytes, Box::pin(body)).await;
         self.tally.passed(counted.bytes());
         put.map_err(|error| last_fault.take().unwrap_or_else(|| as_remote(error, there)))?;
@@ -69,10 +69,10 @@ impl Copy<'_> {
             }
             Begun::Upload(upload) => {
                 let (size_bytes, pieces) = here.blob(self.from, digest).await?;
-                let (last_fault, counted) = (LastFault::default(), Counted::new(self.engine));
+                let (last_fault, counted) = (LastError::default(), Counted::new(self.engine));
                 let fault = last_fault.clone();
                 let body = paced(self.engine, counted.clone(), pieces).map(move |piece| {
-                    piece.map_err(|error| std::io::Error::other(fault.keep(error)))
+                    piece.map_err(|error| std::io::Error::other(kept(&fault, error)))
                 });
                 let sent = there.finish_upload(upload, digest, size_bytes, Box::pin(body)).await;
                 self.tally.passed(counted.bytes());

@@ -1,9 +1,10 @@
 //! The bytes of a blob, as fast as they may pass.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, stream};
+use proxy::LastError;
 
 use crate::engine::Engine;
 use crate::fault::{Fault, Result};
@@ -11,22 +12,11 @@ use crate::limits::PACED_PIECE_BYTES;
 use crate::place::Pieces;
 use crate::tally::Totals;
 
-/// Why a body ended early, for whoever reads it by another type.
-#[derive(Clone, Default)]
-pub(super) struct LastFault(Arc<Mutex<Option<Fault>>>);
-
-impl LastFault {
-    /// What happened; `None` when it was not this body's fault.
-    pub(super) fn take(&self) -> Option<Fault> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-
-    /// Keeps what happened, and says it.
-    pub(super) fn keep(&self, fault: Fault) -> String {
-        let text = fault.text();
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(fault);
-        text
-    }
+/// Keeps what happened to a body, and says it.
+pub(super) fn kept(last: &LastError<Fault>, fault: Fault) -> String {
+    let text = fault.text();
+    last.set(fault);
+    text
 }
 
 /// Lets pieces pass at the pace of a job, and counts them.

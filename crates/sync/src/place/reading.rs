@@ -1,12 +1,11 @@
 //! What manifests say, and blobs that come however often the connection breaks.
 
-use std::sync::Arc;
 use std::time::SystemTime;
 
-use futures_util::{StreamExt as _, stream};
+use futures_util::StreamExt as _;
 use jiff::Timestamp;
-use oci::{Digest, Manifest, ManifestKind, RepositoryName};
-use proxy::{Asking, BlobBody, Upstream, UpstreamError};
+use oci::{Manifest, ManifestKind};
+use proxy::{BlobBody, Break, UpstreamBlob, UpstreamError};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -82,74 +81,21 @@ fn time(text: &str) -> Option<SystemTime> {
     text.trim().parse::<Timestamp>().ok().map(SystemTime::from)
 }
 
-struct Coming {
-    upstream: Arc<Upstream>,
-    name: RepositoryName,
-    digest: Digest,
-    body: BlobBody,
-    asking: Asking,
-    at_bytes: u64,
-    /// How often in a row it failed without a byte.
-    failures: u32,
-}
-
-/// The bytes of a blob that has begun to come.
-pub(super) fn body(
-    upstream: Arc<Upstream>,
-    name: RepositoryName,
-    digest: Digest,
-    body: BlobBody,
-    asking: Asking,
-) -> Pieces {
-    let coming = Coming { upstream, name, digest, body, asking, at_bytes: 0, failures: 0 };
-    Box::pin(stream::try_unfold(coming, |mut coming| async move {
-        loop {
-            match coming.body.pieces.next().await {
-                None => return Ok(None),
-                Some(Ok(piece)) => {
-                    coming.at_bytes += piece.len() as u64;
-                    coming.failures = 0;
-                    return Ok(Some((piece, coming)));
-                }
-                Some(Err(error)) => coming.resume(error).await?,
-            }
+/// The bytes of a blob that has begun to come. What an endpoint answers ends them: the queue has it
+/// tried again, and knows for how long a remote wants to be left alone.
+pub(super) fn body(blob: UpstreamBlob, begun: BlobBody) -> Pieces {
+    let (repository, digest) = (blob.name.clone(), blob.digest);
+    let again = move |broken: &Break<'_>| {
+        let Break { at_bytes, failures, error, .. } = *broken;
+        let is_network =
+            matches!(error, UpstreamError::Cut { .. } | UpstreamError::Unreachable { .. });
+        if failures > RESUMES_MAX || !is_network {
+            return None;
         }
-    }))
-}
-
-impl Coming {
-    /// Asks for the rest, at the next endpoint first.
-    async fn resume(&mut self, mut error: UpstreamError) -> Result<()> {
-        loop {
-            self.failures += 1;
-            if self.failures > RESUMES_MAX
-                || !matches!(error, UpstreamError::Cut { .. } | UpstreamError::Unreachable { .. })
-            {
-                return Err(error.into());
-            }
-            self.asking.attempt += 1;
-            tracing::debug!(
-                repository = %self.name, digest = %self.digest, at_bytes = self.at_bytes, %error,
-                "a blob goes on where it broke off"
-            );
-            tokio::time::sleep(RESUME_AFTER * self.failures).await;
-            let (name, digest) = (&self.name, &self.digest);
-            let again = self.upstream.blob(name, digest, self.at_bytes, &self.asking).await;
-            match again {
-                Ok(body) if body.size_bytes == self.body.size_bytes => {
-                    self.body = body;
-                    return Ok(());
-                }
-                Ok(body) => {
-                    let sizes = (self.body.size_bytes, body.size_bytes);
-                    let reason = format!("{digest} had {} bytes and now has {}", sizes.0, sizes.1);
-                    let upstream = self.upstream.name().to_owned();
-                    return Err(UpstreamError::Invalid { upstream, reason }.into());
-                }
-                Err(failed) => error = failed,
-            }
-        }
-    }
+        tracing::debug!(%repository, %digest, at_bytes, %error, "a blob goes on where it broke off");
+        Some(RESUME_AFTER * failures)
+    };
+    Box::pin(blob.resuming(begun, again).map(|piece| Ok(piece?)))
 }
 
 #[cfg(test)]

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use oci::{Digest, ManifestKind, MediaType, Reference, RepositoryName, Tag};
-use proxy::{Asking, Begun, Outgoing, PutManifest, Upstream, UpstreamError};
+use proxy::{
+    Asking, Begun, Outgoing, PutManifest, Resolved, Upstream, UpstreamBlob, UpstreamError,
+};
 use serde_json::{Map, Value};
 
 use super::reading::{body, config_time, manifest_time};
@@ -62,18 +64,15 @@ impl There {
     }
 
     pub(super) async fn tags(&self, name: &RepositoryName) -> Result<Vec<Tag>> {
-        match self.ask(|| self.upstream.tags(name, None, None, &self.asking)).await {
-            Ok((tags, false)) => Ok(tags),
-            Ok((tags, true)) => {
-                tracing::warn!(
-                    repository = %name, tags = tags.len(),
-                    "the remote has more tags than are looked at"
-                );
-                Ok(tags)
-            }
-            Err(error) if error.is_not_found() => Ok(Vec::new()),
-            Err(error) => Err(error.into()),
+        let listed = self.ask(|| self.upstream.tags(name, None, None, &self.asking)).await;
+        let (tags, is_cut) = found(listed)?.unwrap_or_default();
+        if is_cut {
+            tracing::warn!(
+                repository = %name, tags = tags.len(),
+                "the remote has more tags than are looked at"
+            );
         }
+        Ok(tags)
     }
 
     pub(super) async fn resolve(
@@ -81,11 +80,16 @@ impl There {
         name: &RepositoryName,
         reference: &Reference,
     ) -> Result<Option<Digest>> {
-        match self.ask(|| self.upstream.resolve(name, reference, &self.asking)).await {
-            Ok(resolved) => Ok(Some(resolved.digest)),
-            Err(error) if error.is_not_found() => Ok(None),
-            Err(error) => Err(error.into()),
-        }
+        Ok(self.named(name, reference).await?.map(|resolved| resolved.digest))
+    }
+
+    /// What a reference names; `None` when there is nothing.
+    async fn named(
+        &self,
+        name: &RepositoryName,
+        reference: &Reference,
+    ) -> Result<Option<Resolved>> {
+        found(self.ask(|| self.upstream.resolve(name, reference, &self.asking)).await)
     }
 
     pub(super) async fn manifest(&self, name: &RepositoryName, digest: &Digest) -> Result<Found> {
@@ -175,9 +179,9 @@ impl There {
     ) -> Result<(u64, Pieces)> {
         let begun = self.ask(|| self.upstream.blob(name, digest, 0, &self.asking)).await?;
         let size_bytes = begun.size_bytes;
-        let upstream = Arc::clone(&self.upstream);
-        let pieces = body(upstream, name.clone(), *digest, begun, self.asking.clone());
-        Ok((size_bytes, pieces))
+        let (upstream, asking) = (Arc::clone(&self.upstream), self.asking.clone());
+        let blob = UpstreamBlob { upstream, name: name.clone(), digest: *digest, asking };
+        Ok((size_bytes, body(blob, begun)))
     }
 
     /// The size of a blob, in bytes; `None` when there is none.
@@ -186,11 +190,7 @@ impl There {
         name: &RepositoryName,
         digest: &Digest,
     ) -> Result<Option<u64>> {
-        match self.ask(|| self.upstream.stat_blob(name, digest, &self.asking)).await {
-            Ok(size_bytes) => Ok(Some(size_bytes)),
-            Err(error) if error.is_not_found() => Ok(None),
-            Err(error) => Err(error.into()),
-        }
+        found(self.ask(|| self.upstream.stat_blob(name, digest, &self.asking)).await)
     }
 
     /// The kind of a manifest that a repository has.
@@ -199,12 +199,8 @@ impl There {
         name: &RepositoryName,
         digest: &Digest,
     ) -> Result<Option<MediaType>> {
-        let reference = Reference::Digest(*digest);
-        match self.ask(|| self.upstream.resolve(name, &reference, &self.asking)).await {
-            Ok(resolved) => Ok(Some(resolved.media_type)),
-            Err(error) if error.is_not_found() => Ok(None),
-            Err(error) => Err(error.into()),
-        }
+        let resolved = self.named(name, &Reference::Digest(*digest)).await?;
+        Ok(resolved.map(|resolved| resolved.media_type))
     }
 
     /// Begins to send a blob. A mount that is refused is no reason not to send it.
@@ -263,13 +259,12 @@ impl There {
         let tag = Tag::parse(&subject.referrers_tag())
             .map_err(|error| Fault::Refused(error.to_string()))?;
         let reference = Reference::Tag(tag.clone());
-        let mut index: Map<String, Value> =
-            match self.ask(|| self.upstream.manifest(name, &reference, &self.asking)).await {
-                Ok(fetched) => serde_json::from_slice(&fetched.content)
-                    .map_err(|error| Fault::Refused(format!("{tag} of {name}: {error}")))?,
-                Err(error) if error.is_not_found() => Map::new(),
-                Err(error) => return Err(error.into()),
-            };
+        let fetched = self.ask(|| self.upstream.manifest(name, &reference, &self.asking)).await;
+        let mut index: Map<String, Value> = match found(fetched)? {
+            Some(fetched) => serde_json::from_slice(&fetched.content)
+                .map_err(|error| Fault::Refused(format!("{tag} of {name}: {error}")))?,
+            None => Map::new(),
+        };
         index.insert("schemaVersion".into(), 2.into());
         index.insert("mediaType".into(), MediaType::OciIndex.as_str().into());
         let mut listed = match index.remove("manifests") {
@@ -292,6 +287,15 @@ impl There {
         };
         self.put_manifest(name, &found, Some(&tag)).await?;
         Ok(())
+    }
+}
+
+/// Tells what is not there from what went wrong.
+fn found<T>(asked: Result<T, UpstreamError>) -> Result<Option<T>> {
+    match asked {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -28,26 +28,13 @@ impl NameMap {
     /// # Errors
     /// [`NameMapError`] when it can't be called so.
     pub fn target(&self, name: &RepositoryName) -> Result<RepositoryName, NameMapError> {
-        let rewritten = self.rewrite.iter().find_map(|(from, to)| {
-            let rest = below(name.as_str(), from)?;
-            Some(joined(to, rest))
-        });
-        let target = joined(&self.prefix, rewritten.as_deref().unwrap_or(name.as_str()));
+        // The prefix is a rule for every name.
+        let prefix = [(String::new(), self.prefix.clone())];
+        let target = [&self.rewrite[..], &prefix]
+            .iter()
+            .fold(name.to_string(), |name, rules| proxy::rewritten(&name, rules).unwrap_or(name));
         RepositoryName::parse(&target).map_err(|_| NameMapError { name: name.clone(), target })
     }
-}
-
-/// What a name has behind these components; all of it behind none.
-fn below<'a>(name: &'a str, components: &str) -> Option<&'a str> {
-    match name.strip_prefix(components)? {
-        rest if components.is_empty() || rest.is_empty() => Some(rest),
-        rest => rest.strip_prefix('/'),
-    }
-}
-
-fn joined(first: &str, second: &str) -> String {
-    let parts = [first, second].into_iter().filter(|part| !part.is_empty());
-    parts.collect::<Vec<_>>().join("/")
 }
 
 #[cfg(test)]
