@@ -36,6 +36,12 @@ fn marked(mut response: Response, stale: Option<&String>) -> Response {
     response
 }
 
+/// Notes that something is used, as eviction goes by that. Only for what is known to exist: a note
+/// becomes a file, and whoever asks for what there is not must not leave one behind.
+fn note_pull(call: &Call, name: &RepositoryName, reference: &Reference) {
+    call.app.registry.note_pull(name, reference);
+}
+
 /// `GET` and `HEAD` of a manifest. It is not fetched because of a `HEAD`.
 pub(super) async fn manifest(
     call: &Call,
@@ -43,12 +49,13 @@ pub(super) async fn manifest(
     name: &RepositoryName,
     reference: &Reference,
 ) -> Result<Response, ApiError> {
-    call.app.registry.note_pull(name, reference);
     if call.parts.method == Method::HEAD {
         let served = mirrored.head_manifest(reference).await.map_err(no_manifest)?;
+        note_pull(call, name, reference);
         return Ok(marked(head_of(call, &served.content), served.stale.as_ref()));
     }
     let served = mirrored.manifest(reference).await.map_err(no_manifest)?;
+    note_pull(call, name, reference);
     let get = async |child| {
         let child = Reference::Digest(child);
         Ok(mirrored.manifest(&child).await.map_err(no_manifest)?.content)
@@ -86,21 +93,23 @@ pub(super) async fn blob_head(
     Ok(blobs::respond_head(call, name, digest, stat))
 }
 
-/// `GET` of a blob: from here, or as it comes. It is noted, as eviction goes by what is used.
+/// `GET` of a blob: from here, or as it comes.
 pub(super) async fn blob(
     call: &Call,
     mirrored: &Mirrored<'_>,
     name: &RepositoryName,
     digest: &Digest,
 ) -> Result<Response, ApiError> {
-    call.app.registry.note_pull(name, &Reference::Digest(*digest));
+    let pulled = Reference::Digest(*digest);
     if call.app.registry.redirects()
         && mirrored.has_blob(digest).await.map_err(no_blob)?
         && let Some(response) = blobs::redirected(call, name, digest).await?
     {
+        note_pull(call, name, &pulled);
         return Ok(response);
     }
     let blob = mirrored.open_blob(digest).await.map_err(no_blob)?;
+    note_pull(call, name, &pulled);
     blobs::respond(call, name, digest, blob)
 }
 

@@ -12,6 +12,7 @@ use proxy::{
 use registry::{Options, Registry, RepositoryPattern};
 use serde_json::json;
 use server::App;
+use storage::{EntryKind, StoragePath};
 
 use crate::fake::{Act, Admission, FakeRegistry, basic};
 use crate::support::{OCI_MANIFEST, Reply, TestServer, sha256};
@@ -339,6 +340,40 @@ async fn what_is_cached_may_be_deleted() {
     assert_eq!(server.delete(&target).await.status, 202);
     assert_eq!(server.get(&target).await.status, 200);
     assert_eq!(fake.count("GET "), 2);
+}
+
+#[tokio::test]
+async fn what_there_is_not_is_not_noted_as_pulled() {
+    let (fake, _) = upstream().await;
+    let offline = Policy { offline: true, ..Policy::default() };
+    for policy in [Policy::default(), offline] {
+        let builder = TestServer::builder().registry(|options| options.record_pulls = true);
+        let driver = Arc::clone(&builder.driver);
+        let registry = Arc::new(Registry::new(Arc::clone(&driver), Options::default()));
+        let is_offline = policy.offline;
+        let mirror = Arc::new(Setup { policy, ..Setup::of(&fake) }.mirror(&registry));
+        let server = builder.with(move |app| app.with_mirror(mirror)).start().await;
+        let noted = async || {
+            server.app.registry().flush_pulls().await.unwrap();
+            let Ok(pulls) = driver.list(&StoragePath::parse("/wharf/v1/pulls").unwrap()).await
+            else {
+                return Vec::new();
+            };
+            let entries = pulls.entries.into_iter();
+            let directories = entries.filter(|entry| entry.kind == EntryKind::Directory);
+            directories.map(|entry| entry.name.to_string()).collect()
+        };
+        let nothing = sha256(b"nothing");
+        for target in ["/v2/up/none/manifests/x", &format!("/v2/up/none/blobs/{nothing}")] {
+            assert_eq!(server.get(target).await.status, 404);
+            assert_eq!(server.head(target).await.status, 404);
+        }
+        assert_eq!(noted().await, Vec::<String>::new());
+        if !is_offline {
+            assert_eq!(server.get("/v2/up/app/manifests/v1").await.status, 200);
+            assert_eq!(noted().await, ["up"]);
+        }
+    }
 }
 
 fn scope(reply: &Reply) -> String {
