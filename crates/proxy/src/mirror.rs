@@ -20,6 +20,7 @@ use crate::error::{MirrorError, Result, Wanted};
 use crate::fetch::{FetchCounts, Fetches};
 use crate::flights::Flights;
 use crate::upstream::{Asking, UpstreamHealth};
+pub(crate) use blobs::stat_here;
 use memory::Memory;
 
 /// The upstreams in front of a registry that keeps what they gave.

@@ -179,8 +179,11 @@ impl Registry {
         Ok(self.find_blob(digest).await?.is_some())
     }
 
-    /// A blob that lies anywhere in the storage.
-    async fn find_blob(&self, digest: &Digest) -> Result<Option<BlobStat>> {
+    /// Size and canonical digest of a blob that lies in the storage, because of whichever repository.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub async fn find_blob(&self, digest: &Digest) -> Result<Option<BlobStat>> {
         let canonical = match digest.algorithm() {
             Algorithm::Sha256 => Some(*digest),
             _ => link::read(&*self.driver, &layout::alias(digest)).await?,

@@ -13,6 +13,7 @@ use super::spool::Spool;
 use super::{Bytes, Fetches, Flight, Order, Stage};
 use crate::LastError;
 use crate::error::{MirrorError, Result};
+use crate::mirror::stat_here;
 use crate::upstream::{BlobBody, UpstreamError};
 
 /// Begins to fetch, in a task that goes on without whoever asked for it. With `look_first`, the blob
@@ -65,11 +66,8 @@ impl Fetch {
     /// Fetches it; returns how it is here.
     async fn run(&self, look_first: bool, attended: watch::Receiver<usize>) -> Result<Stage> {
         let Order { registry, upstream, name, there, digest, asking, keeps, .. } = &self.order;
-        if look_first {
-            match registry.stat_blob(name, digest).await {
-                Err(registry::Error::BlobUnknown { .. }) => {}
-                found => return Ok(Stage::Here { size_bytes: found?.size_bytes, spool: None }),
-            }
+        if look_first && let Some(stat) = stat_here(registry, name, digest).await? {
+            return Ok(Stage::Here { size_bytes: stat.size_bytes, spool: None });
         }
         let begun = upstream.blob(there, digest, 0, asking).await?;
         let size_bytes = begun.size_bytes;

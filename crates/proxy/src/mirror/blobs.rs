@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use oci::Digest;
-use registry::{Blob, BlobStat, Error};
+use oci::{Digest, RepositoryName};
+use registry::{Blob, BlobStat, Error, Registry};
+use tracing::warn;
 
 use super::Mirrored;
 use crate::error::{Result, Wanted};
@@ -16,11 +17,9 @@ impl Mirrored<'_> {
     /// # Errors
     /// [`MirrorError`](crate::MirrorError).
     pub async fn stat_blob(&self, digest: &Digest) -> Result<BlobStat> {
-        let registry = &self.mirror.registry;
         // It is not promised to whoever asks: there are no pushes that could rely on it.
-        match registry.stat_blob(self.name, digest).await {
-            Err(Error::BlobUnknown { .. }) => {}
-            found => return Ok(found?),
+        if let Some(stat) = stat_here(&self.mirror.registry, self.name, digest).await? {
+            return Ok(stat);
         }
         let size_bytes = self.size_there(digest).await?;
         Ok(BlobStat { digest: *digest, size_bytes })
@@ -40,11 +39,7 @@ impl Mirrored<'_> {
     /// # Errors
     /// When the storage fails.
     pub async fn has_blob(&self, digest: &Digest) -> Result<bool> {
-        match self.mirror.registry.stat_blob(self.name, digest).await {
-            Ok(_) => Ok(true),
-            Err(Error::BlobUnknown { .. }) => Ok(false),
-            Err(error) => Err(error.into()),
-        }
+        Ok(stat_here(&self.mirror.registry, self.name, digest).await?.is_some())
     }
 
     /// Opens a blob: the one that is here, or one that is just coming, which can be read as it comes.
@@ -56,6 +51,7 @@ impl Mirrored<'_> {
         let ended_before = mirror.fetches.ended();
         match mirror.registry.open_blob(name, digest).await {
             Err(Error::BlobUnknown { .. }) => {}
+            Ok(blob) if is_torn(name, digest, blob.object.size_bytes()) => {}
             found => {
                 let blob = found?;
                 mirror.memory.blobs().hit();
@@ -103,13 +99,40 @@ impl Mirrored<'_> {
     /// that it is in this one as well.
     pub(super) async fn mounted(&self, digest: &Digest) -> Result<Option<Blob>> {
         let Mirrored { mirror, name, .. } = *self;
-        if !self.keeps || !mirror.registry.is_blob_stored(digest).await? {
+        if !self.keeps {
             return Ok(None);
         }
-        self.size_there(digest).await?;
+        let Some(stored) = mirror.registry.find_blob(digest).await? else { return Ok(None) };
+        // What has another size than it should is no such blob, and is replaced by what is fetched.
+        if self.size_there(digest).await? != stored.size_bytes {
+            return Ok(None);
+        }
         match mirror.registry.mount_blob(name, digest, None).await? {
             Some(_) => Ok(Some(mirror.registry.open_blob(name, digest).await?)),
             None => Ok(None),
         }
     }
+}
+
+/// Size and digest of a blob that is here, if it is.
+pub(crate) async fn stat_here(
+    registry: &Registry,
+    name: &RepositoryName,
+    digest: &Digest,
+) -> Result<Option<BlobStat>> {
+    match registry.stat_blob(name, digest).await {
+        Ok(stat) => Ok(Some(stat).filter(|stat| !is_torn(name, digest, stat.size_bytes))),
+        Err(Error::BlobUnknown { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether what is stored of a blob is the empty file that a crash has left of it. Such a blob is not
+/// here: it is fetched anew, which replaces what has another size.
+fn is_torn(name: &RepositoryName, digest: &Digest, size_bytes: u64) -> bool {
+    let is_torn = size_bytes == 0 && Digest::of(digest.algorithm(), b"") != *digest;
+    if is_torn {
+        warn!(repository = %name, %digest, "the cached blob is not used: its file is empty");
+    }
+    is_torn
 }

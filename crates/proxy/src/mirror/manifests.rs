@@ -281,6 +281,8 @@ impl Fetch {
     }
 }
 
+/// A manifest that is here. One whose content is damaged is not: it is fetched anew, and what is stored
+/// of it is replaced by that.
 async fn here(
     registry: &Registry,
     name: &RepositoryName,
@@ -289,6 +291,10 @@ async fn here(
     match registry.get_manifest(name, reference).await {
         Ok(stored) => Ok(Some(stored)),
         Err(Error::ManifestUnknown { .. } | Error::NameUnknown { .. }) => Ok(None),
+        Err(error @ Error::Corrupt { .. }) => {
+            warn!(repository = %name, %reference, %error, "the cached manifest is not used");
+            Ok(None)
+        }
         Err(error) => Err(error.into()),
     }
 }

@@ -8,6 +8,7 @@ mod support;
 
 mod ahead;
 mod blobs;
+mod damaged;
 mod failing;
 mod indexes;
 mod last_byte;
