@@ -63,7 +63,7 @@ pub enum SetupError {
 pub enum Namespace {
     /// This repository.
     Repository(RepositoryName),
-    /// The name as it is: nobody looks at namespaces here.
+    /// The name as it is: the one upstream there is covers everything, whatever it is called.
     Ignored,
     /// No upstream is this namespace.
     Unknown,
@@ -142,11 +142,12 @@ impl<U> Coverage<U> {
                 Ok(name) => Namespace::Repository(name),
                 Err(error) => Namespace::Invalid(error),
             },
-            // As with Distribution's one upstream, which is everybody's.
-            None if self.upstreams.iter().all(|covering| covering.namespaces.is_empty()) => {
-                Namespace::Ignored
-            }
-            None => Namespace::Unknown,
+            None => match self.upstreams.as_slice() {
+                // As with Distribution's one upstream, which is everybody's.
+                [all] if all.prefix.is_empty() && all.namespaces.is_empty() => Namespace::Ignored,
+                // Without an upstream to ask for it, the name is that of a local repository.
+                _ => Namespace::Unknown,
+            },
         }
     }
 }
@@ -212,6 +213,14 @@ mod tests {
         assert!(matches!(coverage.namespace("ghcr.io", &long), Namespace::Invalid(_)));
         let one = Coverage::new(vec![covering("", &[])], vec![]).unwrap();
         assert_eq!(one.namespace("docker.io", &app), Namespace::Ignored);
+        // What lies outside of a prefix is local, and no other registry's.
+        for prefixes in [["hub"].as_slice(), &["hub", "quay"], &["", "hub"]] {
+            let upstreams = prefixes.iter().map(|prefix| covering(prefix, &[])).collect();
+            let coverage = Coverage::new(upstreams, vec![]).unwrap();
+            assert_eq!(coverage.namespace("ghcr.io", &app), Namespace::Unknown, "{prefixes:?}");
+        }
+        let named = Coverage::new(vec![covering("", &["docker.io"])], vec![]).unwrap();
+        assert_eq!(named.namespace("ghcr.io", &app), Namespace::Unknown);
     }
 
     #[test]
