@@ -41,6 +41,12 @@ pub enum MirrorError {
         /// The upstream's name.
         upstream: String,
     },
+    /// What nobody waits for can't be kept.
+    #[error("{reason}")]
+    NoRoom {
+        /// Why there is no room for it.
+        reason: String,
+    },
     /// Whoever was to fetch it ended without an answer.
     #[error("what was being fetched from upstream {upstream} was given up")]
     GivenUp {

@@ -8,6 +8,7 @@
 
 mod following;
 mod resuming;
+mod room;
 mod spool;
 mod task;
 
@@ -23,12 +24,15 @@ use tokio::sync::watch;
 
 use crate::error::{MirrorError, Result};
 use crate::upstream::{Asking, Upstream};
+pub use room::FreeSpace;
+use room::Room;
 use spool::Spool;
 
 /// What is being fetched just now.
 #[derive(Default)]
 pub(crate) struct Fetches {
     flights: Mutex<HashMap<Key, Arc<Flight>>>,
+    room: Room,
     /// Fetches that were begun.
     begun: AtomicU64,
     /// Those who came while it was fetched already.
@@ -57,10 +61,20 @@ pub(crate) struct Order {
     pub(crate) asking: Asking,
     /// How long it goes on when nobody waits for it any more.
     pub(crate) unattended: std::time::Duration,
-    /// Whether it is stored; a storage that takes nothing is no reason not to serve it.
-    pub(crate) keeps: bool,
+    pub(crate) keeping: Keeping,
     /// How many fetches had [ended](Fetches::ended) before the blob was looked for here.
     pub(crate) ended_before: u64,
+}
+
+/// Whether what comes is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Keeping {
+    /// It is only passed on.
+    Never,
+    /// If there is room for it; that there is none is no reason not to serve it.
+    IfPossible,
+    /// Nothing comes unless it is: nobody waits for it.
+    Always,
 }
 
 /// One fetch, as those who wait for it see it.
@@ -111,6 +125,11 @@ pub struct FetchCounts {
 }
 
 impl Fetches {
+    /// Asks whether there is room before something is stored.
+    pub(crate) fn heed(&self, free_space: Arc<dyn FreeSpace>) {
+        self.room.ask(free_space);
+    }
+
     /// Joins the fetch of a blob, or begins it.
     pub(crate) fn join(self: &Arc<Self>, order: Order) -> Reader {
         let (reader, joined) = self.enter(order);

@@ -16,7 +16,7 @@ pub mod upstream;
 pub use ahead::{Prefetch, PrefetchCounts};
 pub use coverage::{Coverage, Covering, Namespace, Policy, SetupError};
 pub use error::{MirrorError, Wanted};
-pub use fetch::FetchCounts;
+pub use fetch::{FetchCounts, FreeSpace};
 pub use last_error::LastError;
 pub use mirror::{Head, KindCounts, Mirror, MirrorCounts, Mirrored, Served};
 pub use outbound::Secret;

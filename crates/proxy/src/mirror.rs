@@ -17,7 +17,7 @@ use registry::{Registry, RepositoryPattern, StoredManifest};
 use crate::ahead::{Ahead, Limited, PrefetchCounts};
 use crate::coverage::{Coverage, Covering, Namespace, SetupError};
 use crate::error::{MirrorError, Result, Wanted};
-use crate::fetch::{FetchCounts, Fetches};
+use crate::fetch::{FetchCounts, Fetches, FreeSpace};
 use crate::flights::Flights;
 use crate::upstream::{Asking, UpstreamHealth};
 pub(crate) use blobs::stat_here;
@@ -117,6 +117,12 @@ impl Mirror {
             ahead: Arc::default(),
             limited: Limited::default(),
         })
+    }
+
+    /// Asks this before a blob is stored, and while it comes. What there is no room for is only passed
+    /// on. The first one counts.
+    pub fn heed(&self, free_space: Arc<dyn FreeSpace>) {
+        self.fetches.heed(free_space);
     }
 
     /// The repository that a request for `name` is about which says `?ns=host`.

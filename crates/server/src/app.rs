@@ -125,6 +125,7 @@ impl App {
     /// Asks other registries for what they host (`proxy`).
     #[must_use]
     pub fn with_mirror(mut self, mirror: Arc<Mirror>) -> Self {
+        mirror.heed(Arc::clone(&self.free_space) as _);
         self.mirror = Some(mirror);
         self
     }

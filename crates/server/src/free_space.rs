@@ -1,4 +1,4 @@
-//! Refuses pushes before the volume is full. What is read, deleted or collected needs no room to
+//! Refuses pushes before the volume is full, and has a mirror keep nothing then. What is read, deleted or collected needs no room to
 //! speak of, and with a full volume even that may fail.
 
 use std::fmt;
@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use futures_util::StreamExt as _;
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt as _, StreamExt as _};
 use http::{Method, StatusCode};
 use oci::ErrorCode;
 use registry::BodyError;
@@ -186,6 +187,16 @@ impl FreeSpaceGuard {
         } else {
             info!(free_bytes, min_bytes, "the storage has room again: pushes are taken");
         }
+    }
+}
+
+impl proxy::FreeSpace for FreeSpaceGuard {
+    fn refuses(&self, size_bytes: u64) -> BoxFuture<'_, Option<String>> {
+        self.refuses(size_bytes).boxed()
+    }
+
+    fn watched(self: Arc<Self>, body: registry::Body) -> registry::Body {
+        Self::watched(&self, body)
     }
 }
 

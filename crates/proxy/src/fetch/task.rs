@@ -10,7 +10,8 @@ use tracing::{debug, warn};
 
 use super::resuming;
 use super::spool::Spool;
-use super::{Bytes, Fetches, Flight, Order, Stage};
+use super::room::Place;
+use super::{Bytes, Fetches, Flight, Keeping, Order, Stage};
 use crate::LastError;
 use crate::error::{MirrorError, Result};
 use crate::mirror::stat_here;
@@ -65,34 +66,59 @@ struct Fetch {
 impl Fetch {
     /// Fetches it; returns how it is here.
     async fn run(&self, look_first: bool, attended: watch::Receiver<usize>) -> Result<Stage> {
-        let Order { registry, upstream, name, there, digest, asking, keeps, .. } = &self.order;
+        let Order { registry, upstream, name, there, digest, asking, .. } = &self.order;
         if look_first && let Some(stat) = stat_here(registry, name, digest).await? {
             return Ok(Stage::Here { size_bytes: stat.size_bytes, spool: None });
         }
         let begun = upstream.blob(there, digest, 0, asking).await?;
         let size_bytes = begun.size_bytes;
         debug!(repository = %name, %digest, size_bytes, upstream = upstream.name(), "fetching");
-        let upload = match keeps {
-            true => Some(registry.start_upload(name, Some(digest.algorithm())).await?.id),
-            false => None,
+        let place = self.place(size_bytes).await?;
+        let upload = match place {
+            Some(place) => {
+                let started = registry.start_upload(name, Some(digest.algorithm())).await?;
+                Some((started.id, place))
+            }
+            None => None,
         };
+        let id = upload.as_ref().map(|(id, _)| id.clone());
         let taken = tokio::select! {
-            taken = self.take(upload.as_ref(), begun) => taken,
+            taken = self.take(upload, begun) => taken,
             () = self.left_alone(attended) => {
                 Err(MirrorError::GivenUp { upstream: upstream.name().to_owned() })
             }
         };
-        if let (Err(_), Some(id)) = (&taken, &upload) {
+        if let (Err(_), Some(id)) = (&taken, &id) {
             // What is left of it only costs space, and is purged in the end.
             let _ = registry.cancel_upload(name, id).await;
         }
         Ok(Stage::Here { size_bytes, spool: taken? })
     }
 
+    /// Where so much is stored; nowhere if it is only passed on.
+    async fn place(&self, size_bytes: u64) -> Result<Option<Place>> {
+        let Order { name, digest, keeping, .. } = &self.order;
+        if *keeping == Keeping::Never {
+            return Ok(None);
+        }
+        match self.fetches.room.take(size_bytes).await {
+            Ok(place) => Ok(Some(place)),
+            Err(reason) if *keeping == Keeping::Always => Err(MirrorError::NoRoom { reason }),
+            Err(reason) => {
+                warn!(repository = %name, %digest, size_bytes, reason, "blob is not kept");
+                Ok(None)
+            }
+        }
+    }
+
     /// Takes what comes into an upload, or into a temporary file alone, which it gives back.
-    async fn take(&self, upload: Option<&UploadId>, begun: BlobBody) -> Result<Option<Arc<Spool>>> {
+    async fn take(
+        &self,
+        upload: Option<(UploadId, Place)>,
+        begun: BlobBody,
+    ) -> Result<Option<Arc<Spool>>> {
         match upload {
-            Some(id) => self.store(id, begun).await.map(|_| None),
+            Some((id, place)) => self.store(&id, place, begun).await.map(|_| None),
             None => self.pass(begun).await.map(Some),
         }
     }
@@ -141,11 +167,12 @@ impl Fetch {
     }
 
     /// Stores what comes, and lets others read it meanwhile.
-    async fn store(&self, id: &UploadId, begun: BlobBody) -> Result<BlobStat> {
+    async fn store(&self, id: &UploadId, place: Place, begun: BlobBody) -> Result<BlobStat> {
         let Order { registry, name, digest, .. } = &self.order;
         let size_bytes = begun.size_bytes;
         let last_error = LastError::default();
-        let mut body = resuming::body(self.order.clone(), begun, last_error.clone());
+        let body = resuming::body(self.order.clone(), begun, last_error.clone());
+        let mut body = place.filled_by(body);
         let (bytes, progress) = if registry.driver().is_remote() {
             let spool = Arc::new(Spool::new().await.map_err(no_spool)?);
             body = Arc::clone(&spool).copying(body, self.progress.clone());
@@ -173,7 +200,7 @@ impl Fetch {
 
     fn tell(&self, error: &MirrorError) {
         let Order { name, digest, .. } = &self.order;
-        if error.is_not_found() {
+        if error.is_not_found() || matches!(error, MirrorError::NoRoom { .. }) {
             debug!(repository = %name, %digest, %error, "blob could not be fetched");
         } else {
             warn!(repository = %name, %digest, %error, "blob could not be fetched");

@@ -11,6 +11,7 @@ use tracing::debug;
 use super::{Mirror, Mirrored};
 use crate::ahead::{Outcome, Part};
 use crate::error::{MirrorError, Result, Wanted};
+use crate::fetch::{Keeping, Order};
 use crate::limits::{PREFETCH_CONCURRENCY, PREFETCH_END_WITHIN};
 
 /// Told when everything is to end.
@@ -69,7 +70,11 @@ impl Mirror {
         match fetched {
             Ok(Some(size_bytes)) => Outcome::Fetched { size_bytes },
             Ok(None) => Outcome::Present,
-            Err(MirrorError::Offline { .. } | MirrorError::Absent { .. }) => Outcome::Skipped,
+            Err(
+                MirrorError::Offline { .. }
+                | MirrorError::Absent { .. }
+                | MirrorError::NoRoom { .. },
+            ) => Outcome::Skipped,
             Err(error) => {
                 self.limited.note(upstream, &error);
                 let (repository, digest) = (&part.name, &part.digest);
@@ -114,6 +119,7 @@ impl Mirrored<'_> {
         }
         // A client that comes to it and leaves again does not end it, and nobody else keeps it going.
         let order = self.order(digest, ended_before, Duration::ZERO)?;
+        let order = Order { keeping: Keeping::Always, ..order };
         let reader = self.mirror.fetches.attend(order);
         tokio::select! {
             landed = reader.landed() => {

@@ -8,8 +8,8 @@ use registry::{Blob, BlobStat, Error, Registry};
 use tracing::warn;
 
 use super::Mirrored;
-use crate::error::{Result, Wanted};
-use crate::fetch::Order;
+use crate::error::{MirrorError, Result, Wanted};
+use crate::fetch::{Keeping, Order};
 
 impl Mirrored<'_> {
     /// Size and digest of a blob, which is not fetched because of it.
@@ -63,7 +63,11 @@ impl Mirrored<'_> {
             return Ok(self.pushed(blob));
         }
         let order = self.order(digest, ended_before, mirror.unattended)?;
-        let opened = mirror.fetches.join(order).opened().await;
+        let mut opened = mirror.fetches.join(order.clone()).opened().await;
+        if matches!(opened, Err(MirrorError::NoRoom { .. })) {
+            // It was being fetched for nobody. For somebody it is, kept or not.
+            opened = mirror.fetches.join(order).opened().await;
+        }
         self.note_absence(&Wanted::Blob(*digest), &opened);
         Ok(self.pushed(Blob { digest: *digest, object: opened? }))
     }
@@ -84,7 +88,7 @@ impl Mirrored<'_> {
             digest: *digest,
             asking: self.asking.clone(),
             unattended,
-            keeps: self.keeps,
+            keeping: if self.keeps { Keeping::IfPossible } else { Keeping::Never },
             ended_before,
         })
     }

@@ -16,5 +16,6 @@ mod leaving;
 mod lists;
 mod many;
 mod resuming;
+mod room;
 mod stale;
 mod tags;

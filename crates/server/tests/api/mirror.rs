@@ -11,11 +11,12 @@ use proxy::{
 };
 use registry::{Options, Registry, RepositoryPattern};
 use serde_json::json;
-use server::App;
+use server::{App, FreeSpaceMin};
 use storage::{EntryKind, StoragePath};
 
 use crate::fake::{Act, Admission, FakeRegistry, basic};
 use crate::support::{OCI_MANIFEST, Reply, TestServer, sha256};
+use crate::trap::Trapped;
 
 /// A mirror that is being set up.
 struct Setup {
@@ -372,6 +373,29 @@ async fn what_there_is_not_is_not_noted_as_pulled() {
         if !is_offline {
             assert_eq!(server.get("/v2/up/app/manifests/v1").await.status, 200);
             assert_eq!(noted().await, ["up"]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_there_is_no_room_for_is_passed_on_and_not_kept() {
+    let (fake, _) = upstream().await;
+    let layer = fake.put_blob("app", &vec![7; 300_000]);
+    let driver = Trapped::default();
+    let builder = TestServer::builder().driver(Arc::new(driver.clone()));
+    let registry = Arc::new(Registry::new(Arc::clone(&builder.driver), Options::default()));
+    let mirror = Arc::new(Setup::of(&fake).mirror(&registry));
+    let counted = Arc::clone(&mirror);
+    let builder = builder.options(|options| options.free_space_min = FreeSpaceMin::Bytes(1000));
+    let server = builder.with(move |app| app.with_mirror(mirror)).start().await;
+    let target = format!("/v2/up/app/blobs/{layer}");
+    for (free_bytes, fetched) in [(300_999, 1), (300_999, 2), (301_000, 3), (301_000, 3)] {
+        driver.set_free(free_bytes);
+        server.app.look_after_storage().await;
+        assert_eq!(server.get(&target).await.body.len(), 300_000);
+        assert_eq!(fake.count("GET "), fetched, "{free_bytes}");
+        while counted.counts().fetches.in_flight > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 }
