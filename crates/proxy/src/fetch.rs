@@ -96,8 +96,9 @@ enum Stage {
     Asked,
     /// It sends the bytes.
     Coming { size_bytes: u64, bytes: Bytes },
-    /// All of it is here, and right: stored, or in a temporary file alone.
-    Here { size_bytes: u64, spool: Option<Arc<Spool>> },
+    /// All of it is here, and right. It is open for those who are still reading, so that they get it
+    /// to its end whatever becomes of it by then.
+    Here { size_bytes: u64, content: Arc<dyn Object> },
     /// It came to nothing.
     Failed(MirrorError),
 }

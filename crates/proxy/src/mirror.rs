@@ -20,7 +20,7 @@ use crate::error::{MirrorError, Result, Wanted};
 use crate::fetch::{FetchCounts, Fetches, FreeSpace};
 use crate::flights::Flights;
 use crate::upstream::{Asking, UpstreamHealth};
-pub(crate) use blobs::stat_here;
+pub(crate) use blobs::open_here;
 use memory::Memory;
 
 /// The upstreams in front of a registry that keeps what they gave.

@@ -65,12 +65,7 @@ impl Following {
             let stage = self.stage.borrow_and_update().clone();
             let written = *self.written.borrow_and_update();
             match stage {
-                Stage::Here { spool: Some(spool), size_bytes } => {
-                    return Ok(spool.object(size_bytes).stream(self.range.clone()));
-                }
-                Stage::Here { spool: None, .. } => {
-                    return rest(self.reader.flight(), self.range.clone()).await;
-                }
+                Stage::Here { content, .. } => return Ok(content.stream(self.range.clone())),
                 Stage::Failed(error) => return Err(failure(self.reader.flight(), error)),
                 Stage::Asked => {}
                 Stage::Coming { bytes, .. } => {
@@ -117,13 +112,6 @@ impl Following {
         self.open.clone_from(&opened);
         Ok(opened)
     }
-}
-
-/// What is left, from the blob that is here now.
-async fn rest(flight: &Flight, range: Range<u64>) -> Result<ByteStream, StorageError> {
-    let order = &flight.order;
-    let blob = order.registry.open_blob(&order.name, &order.digest).await;
-    Ok(blob.map_err(|error| failure(flight, error))?.object.stream(range))
 }
 
 /// The error of a body that ends early.

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use futures_util::StreamExt as _;
 use oci::Digest;
-use registry::{BlobStat, Chunk, Progress, UploadId};
+use registry::{Blob, Chunk, Progress, UploadId};
+use storage::Object;
 use tokio::sync::watch;
 use tracing::{debug, warn};
 
@@ -14,7 +15,7 @@ use super::room::Place;
 use super::{Bytes, Fetches, Flight, Keeping, Order, Stage};
 use crate::LastError;
 use crate::error::{MirrorError, Result};
-use crate::mirror::stat_here;
+use crate::mirror::open_here;
 use crate::upstream::{BlobBody, UpstreamError};
 
 /// Begins to fetch, in a task that goes on without whoever asked for it. With `look_first`, the blob
@@ -67,8 +68,8 @@ impl Fetch {
     /// Fetches it; returns how it is here.
     async fn run(&self, look_first: bool, attended: watch::Receiver<usize>) -> Result<Stage> {
         let Order { registry, upstream, name, there, digest, asking, .. } = &self.order;
-        if look_first && let Some(stat) = stat_here(registry, name, digest).await? {
-            return Ok(Stage::Here { size_bytes: stat.size_bytes, spool: None });
+        if look_first && let Some(Blob { object, .. }) = open_here(registry, name, digest).await? {
+            return Ok(Stage::Here { size_bytes: object.size_bytes(), content: object });
         }
         let begun = upstream.blob(there, digest, 0, asking).await?;
         let size_bytes = begun.size_bytes;
@@ -92,7 +93,7 @@ impl Fetch {
             // What is left of it only costs space, and is purged in the end.
             let _ = registry.cancel_upload(name, id).await;
         }
-        Ok(Stage::Here { size_bytes, spool: taken? })
+        Ok(Stage::Here { size_bytes, content: taken? })
     }
 
     /// Where so much is stored; nowhere if it is only passed on.
@@ -111,20 +112,20 @@ impl Fetch {
         }
     }
 
-    /// Takes what comes into an upload, or into a temporary file alone, which it gives back.
+    /// Takes what comes into an upload, or into a temporary file alone; gives back where it is now.
     async fn take(
         &self,
         upload: Option<(UploadId, Place)>,
         begun: BlobBody,
-    ) -> Result<Option<Arc<Spool>>> {
+    ) -> Result<Arc<dyn Object>> {
         match upload {
-            Some((id, place)) => self.store(&id, place, begun).await.map(|_| None),
-            None => self.pass(begun).await.map(Some),
+            Some((id, place)) => self.store(&id, place, begun).await,
+            None => self.pass(begun).await,
         }
     }
 
     /// Takes what comes into a temporary file, and nowhere else.
-    async fn pass(&self, begun: BlobBody) -> Result<Arc<Spool>> {
+    async fn pass(&self, begun: BlobBody) -> Result<Arc<dyn Object>> {
         let digest = &self.order.digest;
         let size_bytes = begun.size_bytes;
         let last_error = LastError::default();
@@ -145,7 +146,7 @@ impl Fetch {
         match actual == *digest {
             true => {
                 self.progress.confirm();
-                Ok(spool)
+                Ok(spool.object(size_bytes))
             }
             false => Err(self.mismatch(&actual).into()),
         }
@@ -167,29 +168,39 @@ impl Fetch {
     }
 
     /// Stores what comes, and lets others read it meanwhile.
-    async fn store(&self, id: &UploadId, place: Place, begun: BlobBody) -> Result<BlobStat> {
+    async fn store(
+        &self,
+        id: &UploadId,
+        place: Place,
+        begun: BlobBody,
+    ) -> Result<Arc<dyn Object>> {
         let Order { registry, name, digest, .. } = &self.order;
         let size_bytes = begun.size_bytes;
         let last_error = LastError::default();
         let body = resuming::body(self.order.clone(), begun, last_error.clone());
         let mut body = place.filled_by(body);
-        let (bytes, progress) = if registry.driver().is_remote() {
+        let (bytes, progress, spool) = if registry.driver().is_remote() {
             let spool = Arc::new(Spool::new().await.map_err(no_spool)?);
             body = Arc::clone(&spool).copying(body, self.progress.clone());
             // What the storage has taken is not to be read there yet.
-            (Bytes::Spool(spool), self.progress.without_bytes())
+            (Bytes::Spool(Arc::clone(&spool)), self.progress.without_bytes(), Some(spool))
         } else {
-            (Bytes::Upload(id.clone()), self.progress.clone())
+            (Bytes::Upload(id.clone()), self.progress.clone(), None)
         };
         self.stage.send_replace(Stage::Coming { size_bytes, bytes });
         let chunk =
             Chunk { range: None, offset_bytes: None, content_length: Some(size_bytes), body };
         let stored = registry.commit_followed(name, id, digest, chunk, Some(progress)).await;
         stored.map_err(|error| match (last_error.take(), error) {
-            (Some(error), _) => error.into(),
+            (Some(error), _) => MirrorError::from(error),
             (None, registry::Error::DigestMismatch { actual, .. }) => self.mismatch(&actual).into(),
             (None, error) => error.into(),
-        })
+        })?;
+        match spool {
+            // A store reads by name, piece by piece; the copy is there for as long as it is read.
+            Some(spool) => Ok(spool.object(size_bytes)),
+            None => Ok(registry.open_blob(name, digest).await?.object),
+        }
     }
 
     fn mismatch(&self, actual: &Digest) -> UpstreamError {

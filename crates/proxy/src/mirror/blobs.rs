@@ -49,14 +49,9 @@ impl Mirrored<'_> {
     pub async fn open_blob(&self, digest: &Digest) -> Result<Blob> {
         let Mirrored { mirror, name, .. } = *self;
         let ended_before = mirror.fetches.ended();
-        match mirror.registry.open_blob(name, digest).await {
-            Err(Error::BlobUnknown { .. }) => {}
-            Ok(blob) if is_torn(name, digest, blob.object.size_bytes()) => {}
-            found => {
-                let blob = found?;
-                mirror.memory.blobs().hit();
-                return Ok(self.pushed(blob));
-            }
+        if let Some(blob) = open_here(&mirror.registry, name, digest).await? {
+            mirror.memory.blobs().hit();
+            return Ok(self.pushed(blob));
         }
         mirror.memory.blobs().miss();
         if let Some(blob) = self.mounted(digest).await? {
@@ -119,13 +114,28 @@ impl Mirrored<'_> {
 }
 
 /// Size and digest of a blob that is here, if it is.
-pub(crate) async fn stat_here(
+async fn stat_here(
     registry: &Registry,
     name: &RepositoryName,
     digest: &Digest,
 ) -> Result<Option<BlobStat>> {
     match registry.stat_blob(name, digest).await {
         Ok(stat) => Ok(Some(stat).filter(|stat| !is_torn(name, digest, stat.size_bytes))),
+        Err(Error::BlobUnknown { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Opens a blob that is here, if it is.
+pub(crate) async fn open_here(
+    registry: &Registry,
+    name: &RepositoryName,
+    digest: &Digest,
+) -> Result<Option<Blob>> {
+    match registry.open_blob(name, digest).await {
+        Ok(blob) => {
+            Ok(Some(blob).filter(|blob| !is_torn(name, digest, blob.object.size_bytes())))
+        }
         Err(Error::BlobUnknown { .. }) => Ok(None),
         Err(error) => Err(error.into()),
     }

@@ -75,6 +75,28 @@ async fn it_does_not_wait_until_the_blob_is_stored() {
 }
 
 #[tokio::test]
+async fn who_is_slow_gets_it_though_the_blob_is_evicted_meanwhile() {
+    let content = content(SIZE);
+    for store in Store::each().await {
+        let fake = FakeRegistry::start().await;
+        let digest = fake.put_blob(THERE, &content);
+        fake.fail("GET ", 1, Act::Pace(SIZE / 2, Duration::from_millis(300)));
+        let pulling = Setup::of(&[&fake]).over(&store);
+        let blob = pulling.open(&digest).await.unwrap();
+        let mut pieces = Arc::clone(&blob.object).stream(0..SIZE as u64);
+        let mut bytes = pieces.next().await.unwrap().unwrap().to_vec();
+        pulling.landed().await;
+        store.registry.delete_blob(&pulling.name, &digest).await.unwrap();
+        let data = registry::layout::blob_data(&digest);
+        store.registry.driver().delete(&data).await.unwrap();
+        while let Some(piece) = pieces.next().await {
+            bytes.extend_from_slice(&piece.unwrap());
+        }
+        assert!(bytes == content, "{}", store.label);
+    }
+}
+
+#[tokio::test]
 async fn it_never_comes_of_what_is_wrong_and_only_passed_on() {
     let content = content(SIZE);
     let fake = FakeRegistry::start().await;
