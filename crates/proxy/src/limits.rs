@@ -122,6 +122,12 @@ pub const PREFETCH_END_WITHIN: Duration = Duration::from_secs(2);
 /// Tags of which it is remembered when they were looked up last.
 pub const TAGS_CHECKED_MAX: usize = 20_000;
 
+/// Repositories of which it is remembered that their tags are listed in the order of wharf.
+pub const LISTS_SORTED_MAX: usize = 2000;
+
+/// How long that is remembered: for as long as somebody takes to read a list page by page.
+pub const LIST_SORTED_FOR: Duration = Duration::from_secs(600);
+
 /// Things of which it is remembered for a while that an upstream does not have them.
 pub const ABSENT_MAX: usize = 20_000;
 

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use oci::{Digest, Tag};
+use oci::{Digest, RepositoryName, Tag};
 use registry::{Error, Names, Page};
 use serde_json::{Map, Value};
 use tracing::warn;
 
 use super::{Mirrored, Served};
 use crate::error::{MirrorError, Result, Wanted};
-use crate::limits::{REFERRERS_MAX, TAGS_MAX};
+use crate::limits::{REFERRERS_MAX, TAGS_MAX, TAGS_PAGE};
 
 impl Mirrored<'_> {
     /// A page of the tags, sorted: those of the upstream and those that are here, or those alone
@@ -24,12 +24,7 @@ impl Mirrored<'_> {
             Err(error) => return Err(error.into()),
         };
         let there = match self.there(&Wanted::List) {
-            Ok(there) => {
-                let limit = page.limit.map_or(TAGS_MAX, |limit| limit.saturating_add(1));
-                let asked =
-                    self.covering.upstream.tags(&there, Some(limit), page.last, &self.asking);
-                asked.await.map_err(MirrorError::from)
-            }
+            Ok(there) => self.tags_there(&there, page).await,
             Err(error) => Err(error),
         };
         match (there, here) {
@@ -42,6 +37,44 @@ impl Mirrored<'_> {
             }
             (Err(error), _) => Err(error),
         }
+    }
+
+    /// The tags of the upstream behind `page.last`, sorted as here, and whether there are more; one
+    /// more than the page has, if there are so many.
+    ///
+    /// The upstream may have an order of its own, such as one that ignores case, in which other tags
+    /// are behind `last`. So it is looked how its list begins, and a list in another order is read as
+    /// a whole each time. Most lists are whole by then.
+    async fn tags_there(&self, there: &RepositoryName, page: Page<'_>) -> Result<(Vec<Tag>, bool)> {
+        let Mirrored { name, covering, asking, .. } = self;
+        let (upstream, memory) = (&covering.upstream, &self.mirror.memory);
+        let limit = page.limit.map_or(TAGS_MAX, |limit| limit.saturating_add(1)).min(TAGS_MAX);
+        if let Some(last) = page.last
+            && memory.is_sorted(name)
+        {
+            let (tags, more) = upstream.tags(there, Some(limit), Some(last), asking).await?;
+            if are_sorted_behind(Some(last), &tags) {
+                return Ok((tags, more));
+            }
+        }
+        let begin = limit.max(TAGS_PAGE);
+        let (mut tags, mut more) = upstream.tags(there, Some(begin), None, asking).await?;
+        let is_sorted = are_sorted_behind(None, &tags);
+        memory.note_sorted(name, is_sorted);
+        if more && is_sorted {
+            let Some(last) = page.last else { return Ok((tags, more)) };
+            let (behind, more) = upstream.tags(there, Some(limit), Some(last), asking).await?;
+            if are_sorted_behind(Some(last), &behind) {
+                return Ok((behind, more));
+            }
+            memory.note_sorted(name, false);
+        }
+        if more && begin < TAGS_MAX {
+            (tags, more) = upstream.tags(there, None, None, asking).await?;
+        }
+        tags.sort_unstable_by(|a, b| a.as_str().cmp(b.as_str()));
+        tags.retain(|tag| page.last.is_none_or(|last| tag.as_str() > last));
+        Ok((tags, more))
     }
 
     /// All that refers to a manifest, by digest: what the upstream knows and what is here.
@@ -91,6 +124,13 @@ impl Mirrored<'_> {
             }
         }
     }
+}
+
+/// Whether tags are in the order of their bytes, and behind `last`.
+fn are_sorted_behind(last: Option<&str>, tags: &[Tag]) -> bool {
+    let first = tags.first().map(Tag::as_str);
+    first.is_none_or(|first| last.is_none_or(|last| first > last))
+        && tags.is_sorted_by(|a, b| a.as_str() <= b.as_str())
 }
 
 /// The first tags of two sorted lists.

@@ -8,7 +8,7 @@ use quick_cache::sync::Cache;
 
 use super::KindCounts;
 use crate::error::Wanted;
-use crate::limits::{ABSENT_MAX, TAGS_CHECKED_MAX};
+use crate::limits::{ABSENT_MAX, LIST_SORTED_FOR, LISTS_SORTED_MAX, TAGS_CHECKED_MAX};
 
 /// Bounded, and all of it can be lost without harm.
 pub(super) struct Memory {
@@ -18,6 +18,8 @@ pub(super) struct Memory {
     checked: Cache<(RepositoryName, Tag), (Instant, Digest)>,
     /// The tag that was seen to name a manifest that is not here yet.
     tags: Cache<(RepositoryName, Digest), Tag>,
+    /// When the tags of a repository were last seen to be listed in the order that they have here.
+    sorted: Cache<RepositoryName, Instant>,
     blobs: Tally,
     manifests: Tally,
     stale: AtomicU64,
@@ -70,6 +72,7 @@ impl Default for Memory {
             absent: Cache::new(ABSENT_MAX),
             checked: Cache::new(TAGS_CHECKED_MAX),
             tags: Cache::new(TAGS_CHECKED_MAX),
+            sorted: Cache::new(LISTS_SORTED_MAX),
             blobs: Tally::default(),
             manifests: Tally::default(),
             stale: AtomicU64::new(0),
@@ -113,6 +116,19 @@ impl Memory {
         let (_, tag) = self.tags.remove(&(name.clone(), *digest))?;
         let (_, last) = self.checked_ago(name, &tag)?;
         (last == *digest).then_some(tag)
+    }
+
+    pub(super) fn note_sorted(&self, name: &RepositoryName, is_sorted: bool) {
+        if is_sorted {
+            self.sorted.insert(name.clone(), Instant::now());
+        } else {
+            self.sorted.remove(name);
+        }
+    }
+
+    /// Whether the upstream's tags were a moment ago in the order that they have here.
+    pub(super) fn is_sorted(&self, name: &RepositoryName) -> bool {
+        self.sorted.get(name).is_some_and(|at| at.elapsed() < LIST_SORTED_FOR)
     }
 
     pub(super) const fn blobs(&self) -> &Tally {

@@ -1,8 +1,9 @@
 //! Tags and referrers, from there and from here.
 
 use oci::Digest;
+use proxy::limits::TAGS_PAGE;
 use proxy::{MirrorError, Served};
-use registry::Page;
+use registry::{Names, Page};
 use serde_json::json;
 
 use crate::fake::{Act, FakeRegistry};
@@ -36,6 +37,55 @@ async fn tags_of_both_sides() {
         }
         let offline = Setup::of(&[&fake]).offline().over(&store);
         assert_eq!(tags(&offline).await.unwrap().content, ["v2"], "{}", store.label);
+    }
+}
+
+/// All tags, so many at a time.
+async fn page_by_page(pulling: &Pulling, limit: usize) -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
+    loop {
+        let last = all.last().cloned();
+        let page = Page { limit: Some(limit), last: last.as_deref() };
+        let Names { names, more } = mirrored!(pulling).list_tags(page).await.unwrap().content;
+        assert!(names.len() <= limit);
+        all.extend(names);
+        if !more {
+            return all;
+        }
+    }
+}
+
+#[tokio::test]
+async fn page_by_page_no_tag_is_left_out_whatever_the_order_there() {
+    let store = Store::memory();
+    for (ignore_case, more_than_a_page) in
+        [(false, false), (true, false), (false, true), (true, true)]
+    {
+        let fake = FakeRegistry::start().await;
+        if ignore_case {
+            fake.ignore_case_of_tags();
+        }
+        let mut expected: Vec<String> = ["a", "B", "c", "D", "x", "Y"].map(str::to_owned).into();
+        if more_than_a_page {
+            expected.extend((0..TAGS_PAGE + 100).map(|at| format!("c{at:04}")));
+        }
+        for tag in &expected {
+            fake.put_manifest(THERE, Some(tag), OCI_MANIFEST, &image("1"));
+        }
+        expected.sort();
+        let limits: &[usize] = if more_than_a_page { &[100, 700] } else { &[1, 2, 5, 6, 7] };
+        for limit in limits {
+            let pulling = Setup::of(&[&fake]).over(&store);
+            assert!(page_by_page(&pulling, *limit).await == expected, "{ignore_case} {limit}");
+        }
+        let asked = fake.count("tags/list");
+        if !more_than_a_page {
+            // One request for each page.
+            assert_eq!(asked, 6 + 3 + 2 + 1 + 1);
+        } else if !ignore_case {
+            // And one more, for the first that continues.
+            assert!(asked <= 12 + 2 + 2, "{asked}");
+        }
     }
 }
 

@@ -110,6 +110,8 @@ struct State {
     blobs: HashMap<(String, String), Vec<u8>>,
     manifests: HashMap<(String, String), (String, Vec<u8>)>,
     tags: HashMap<String, Vec<String>>,
+    /// Whether tags are listed as in a dictionary.
+    tags_ignore_case: bool,
     referrers: HashMap<(String, String), Vec<u8>>,
     admission: Admission,
     /// The tokens that count, and the repository that each is for, with what is allowed there.
@@ -183,6 +185,11 @@ impl FakeRegistry {
         digest
     }
 
+    /// Lists tags as in a dictionary from now on, whether they are written large or small.
+    pub(crate) fn ignore_case_of_tags(&self) {
+        self.lock().tags_ignore_case = true;
+    }
+
     /// Puts a blob into it under a digest, be it that of its content or not.
     pub(crate) fn put_blob_as(&self, repository: &str, digest: &Digest, content: &[u8]) {
         let key = (repository.to_owned(), digest.to_string());
@@ -225,7 +232,6 @@ impl FakeRegistry {
             let tags = state.tags.entry(repository.to_owned()).or_default();
             if !tags.iter().any(|known| known == tag) {
                 tags.push(tag.to_owned());
-                tags.sort();
             }
         }
         digest
@@ -352,7 +358,11 @@ impl FakeRegistry {
                 let range = seen.headers.get("range").filter(|_| !whole);
                 Reply::part(content, range.map(String::as_str))
             }),
-            "/tags/" => state.tags.get(repository).map(|tags| tags_page(repository, tags, query)),
+            "/tags/" => {
+                let ignore_case = state.tags_ignore_case;
+                let tags = state.tags.get(repository);
+                tags.map(|tags| tags_page(repository, tags, query, ignore_case))
+            }
             _ => state.referrers.get(&key).map(|index| {
                 let media_type = "application/vnd.oci.image.index.v1+json";
                 Reply::ok(index).header("content-type", media_type)
@@ -503,11 +513,16 @@ impl FakeRegistry {
     }
 }
 
-fn tags_page(repository: &str, tags: &[String], query: &str) -> Reply {
+fn tags_page(repository: &str, tags: &[String], query: &str, ignore_case: bool) -> Reply {
     let field = |name: &str| query.split('&').find_map(|field| field.strip_prefix(name));
     let last = field("last=").unwrap_or_default();
     let n = field("n=").and_then(|n| n.parse().ok()).unwrap_or(usize::MAX);
-    let behind: Vec<_> = tags.iter().filter(|tag| tag.as_str() > last).collect();
+    let key = |tag: &str| match ignore_case {
+        true => tag.to_ascii_lowercase(),
+        false => tag.to_owned(),
+    };
+    let mut behind: Vec<_> = tags.iter().filter(|tag| key(tag) > key(last)).collect();
+    behind.sort_by_key(|tag| key(tag));
     let page: Vec<_> = behind.iter().take(n).collect();
     let body = serde_json::json!({ "name": repository, "tags": page }).to_string();
     let reply = Reply::ok(body.as_bytes());
