@@ -73,6 +73,10 @@ impl Logins {
     pub(crate) fn new(options: &UpstreamOptions) -> Result<Self, UpstreamSetupError> {
         let unusable =
             |reason| UpstreamSetupError::Credentials { upstream: options.name.clone(), reason };
+        let registry = || {
+            let no_endpoint = || UpstreamSetupError::NoEndpoint { upstream: options.name.clone() };
+            options.endpoints.first().ok_or_else(no_endpoint)
+        };
         let source = match &options.credentials {
             Credentials::Anonymous => Source::Fixed(Login::Nobody),
             Credentials::Basic { username, password } => Source::Fixed(Login::User {
@@ -82,15 +86,14 @@ impl Logins {
             Credentials::Helper { command, url, lifetime } => {
                 Source::Helper(Helper::new(command, url, *lifetime))
             }
-            Credentials::Ecr { region } => Source::Ecr(Ecr::new(region).map_err(unusable)?),
+            Credentials::Ecr { region } => {
+                Source::Ecr(Ecr::new(registry()?, region).map_err(unusable)?)
+            }
             Credentials::Gar { key_file } => {
                 Source::Gar(Gar::new(key_file.as_deref()).map_err(unusable)?)
             }
             Credentials::Acr { tenant, client_id, client_secret } => {
-                let registry = options.endpoints.first().ok_or_else(|| {
-                    UpstreamSetupError::NoEndpoint { upstream: options.name.clone() }
-                })?;
-                let acr = Acr::new(registry, tenant, client_id, client_secret);
+                let acr = Acr::new(registry()?, tenant, client_id, client_secret);
                 Source::Acr(acr.map_err(unusable)?)
             }
         };

@@ -127,7 +127,8 @@ fn region_of(host: &str) -> Option<String> {
     let is_amazon = host.ends_with(".amazonaws.com")
         || host.ends_with(".amazonaws.com.cn")
         || host.ends_with(".on.aws");
-    if host == "public.ecr.aws" {
+    // The public registry, by both of its names.
+    if ["public.ecr.aws", "ecr-public.aws.com"].contains(&host) {
         return Some("us-east-1".to_owned());
     }
     let region = labels.windows(3).find_map(|labels| match labels {
@@ -150,6 +151,7 @@ mod tests {
             ("123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn", Some("cn-north-1")),
             ("123456789012.dkr-ecr.us-east-2.on.aws", Some("us-east-2")),
             ("public.ecr.aws", Some("us-east-1")),
+            ("ecr-public.aws.com", Some("us-east-1")),
             ("1.dkr.ecr.eu-west-1.example.com", None),
             ("quay.io", None),
         ] {

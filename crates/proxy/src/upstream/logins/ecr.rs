@@ -1,5 +1,7 @@
 //! Who the identity of this machine is to Amazon's registries
-//! (<https://docs.aws.amazon.com/AmazonECR/latest/userguide/registry_auth.html>).
+//! (<https://docs.aws.amazon.com/AmazonECR/latest/userguide/registry_auth.html>). The public one is
+//! another service, with an API of its own
+//! (<https://docs.aws.amazon.com/AmazonECRPublic/latest/APIReference/API_GetAuthorizationToken.html>).
 //!
 //! The identity is found where the driver for S3 finds it: in the variables `AWS_...`, a web
 //! identity's file, the container's or the machine's metadata service.
@@ -24,10 +26,30 @@ use crate::limits::LOGIN_TIMEOUT;
 /// How long before its end a password is renewed. It is valid for twelve hours.
 const MARGIN: Duration = Duration::from_secs(600);
 
-const TARGET: &str = "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken";
+/// One of the services that give passwords.
+#[derive(Debug, PartialEq, Eq)]
+struct Api {
+    /// Its name in the signature; `api.<name>` in its host's.
+    name: &'static str,
+    /// What is asked of it.
+    target: &'static str,
+}
 
-/// The registries of a region.
+const PRIVATE: Api =
+    Api { name: "ecr", target: "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken" };
+
+const PUBLIC: Api =
+    Api { name: "ecr-public", target: "SpencerFrontendService.GetAuthorizationToken" };
+
+/// The names of the public registry.
+const PUBLIC_HOSTS: [&str; 2] = ["public.ecr.aws", "ecr-public.aws.com"];
+
+/// Where the public registry's passwords are given, wherever it is asked from.
+const PUBLIC_REGION: &str = "us-east-1";
+
+/// The registries of a region, or the public one.
 pub(crate) struct Ecr {
+    api: &'static Api,
     region: String,
     identity: AwsCredentialProvider,
     service: Service,
@@ -36,14 +58,23 @@ pub(crate) struct Ecr {
 
 impl std::fmt::Debug for Ecr {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Ecr").field("region", &self.region).finish_non_exhaustive()
+        let mut debug = f.debug_struct("Ecr");
+        debug.field("api", &self.api.name).field("region", &self.region).finish_non_exhaustive()
     }
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Authorizations {
-    authorization_data: Vec<Authorization>,
+    authorization_data: AuthorizationData,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum AuthorizationData {
+    /// One for each registry that was asked about.
+    Private(Vec<Authorization>),
+    Public(Authorization),
 }
 
 #[derive(Deserialize)]
@@ -55,9 +86,13 @@ struct Authorization {
 }
 
 impl Ecr {
+    /// Passwords for the registry at this URL.
+    ///
     /// # Errors
     /// Why it can't be asked.
-    pub(crate) fn new(region: &str) -> Result<Self, String> {
+    pub(crate) fn new(registry: &Url, region: &str) -> Result<Self, String> {
+        let is_public = registry.host_str().is_some_and(|host| PUBLIC_HOSTS.contains(&host));
+        let (api, region) = if is_public { (&PUBLIC, PUBLIC_REGION) } else { (&PRIVATE, region) };
         let is_plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
         if region.is_empty() || !region.bytes().all(is_plain) {
             return Err(format!("{region:?} is not the name of a region"));
@@ -66,13 +101,18 @@ impl Ecr {
         let store = AmazonS3Builder::from_env().with_region(region).with_bucket_name("none");
         let store = store.build().map_err(|error| error.to_string())?;
         let domain = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
-        let url = format!("https://api.ecr.{region}.{domain}/");
-        Self::of(region, store.credentials().clone(), &url)
+        let url = format!("https://api.{}.{region}.{domain}/", api.name);
+        Self::of(api, region, store.credentials().clone(), &url)
     }
 
-    fn of(region: &str, identity: AwsCredentialProvider, url: &str) -> Result<Self, String> {
+    fn of(
+        api: &'static Api,
+        region: &str,
+        identity: AwsCredentialProvider,
+        url: &str,
+    ) -> Result<Self, String> {
         let url = Url::parse(url).map_err(|error| error.to_string())?;
-        Ok(Self { region: region.to_owned(), identity, service: Service::new(&url)?, url })
+        Ok(Self { api, region: region.to_owned(), identity, service: Service::new(&url)?, url })
     }
 
     /// A new password.
@@ -86,7 +126,10 @@ impl Ecr {
             .map_err(|error| format!("no identity was found: {error}"))?;
         let given: Authorizations = answer("Amazon's registry", self.request(&identity)?).await?;
         let odd = || "Amazon's registry gave no password".to_owned();
-        let given = given.authorization_data.into_iter().next().ok_or_else(odd)?;
+        let given = match given.authorization_data {
+            AuthorizationData::Private(all) => all.into_iter().next().ok_or_else(odd)?,
+            AuthorizationData::Public(given) => given,
+        };
         let token = BASE64_STANDARD.decode(given.authorization_token).map_err(|_| odd())?;
         let token = String::from_utf8(token).map_err(|_| odd())?;
         let (username, password) = token.split_once(':').ok_or_else(odd)?;
@@ -112,8 +155,8 @@ impl Ecr {
         *signed.uri_mut() = self.url.as_str().parse().map_err(|_| odd())?;
         let headers = signed.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-amz-json-1.1"));
-        headers.insert("x-amz-target", HeaderValue::from_static(TARGET));
-        AwsAuthorizer::new(identity, "ecr", &self.region)
+        headers.insert("x-amz-target", HeaderValue::from_static(self.api.target));
+        AwsAuthorizer::new(identity, self.api.name, &self.region)
             .try_authorize(&mut signed, None)
             .map_err(|error| error.to_string())?;
         let request = self.service.post(self.url.clone());
@@ -132,13 +175,17 @@ mod tests {
     use crate::upstream::fake::{Act, FakeRegistry};
 
     fn registry(fake: &FakeRegistry, token: Option<&str>) -> Ecr {
+        registry_of(&PRIVATE, fake, token)
+    }
+
+    fn registry_of(api: &'static Api, fake: &FakeRegistry, token: Option<&str>) -> Ecr {
         let identity = AwsCredential {
             key_id: "AKID".to_owned(),
             secret_key: "topsecret".to_owned(),
             token: token.map(str::to_owned),
         };
         let provider = Arc::new(StaticCredentialProvider::new(identity));
-        Ecr::of("eu-central-1", provider, &fake.url()).unwrap()
+        Ecr::of(api, "eu-central-1", provider, &fake.url()).unwrap()
     }
 
     fn given(token: &str, left_secs: f64) -> Act {
@@ -161,13 +208,35 @@ mod tests {
         let Lifetime::For(time) = lifetime else { panic!("{lifetime:?}") };
         assert!((42_500..=42_600).contains(&time.as_secs()), "{time:?}");
         let seen = &fake.seen()[0];
-        assert_eq!((seen.body.as_str(), seen.headers["x-amz-target"].as_str()), ("{}", TARGET));
+        assert_eq!(
+            (seen.body.as_str(), seen.headers["x-amz-target"].as_str()),
+            ("{}", PRIVATE.target)
+        );
         assert_eq!(seen.headers["x-amz-security-token"], "session");
         let signature = seen.authorization().unwrap();
         assert!(signature.starts_with("AWS4-HMAC-SHA256 Credential=AKID/"), "{signature}");
         assert!(signature.contains("/eu-central-1/ecr/aws4_request"), "{signature}");
         assert!(signature.contains("content-type;host;x-amz-"), "{signature}");
         assert!(!signature.contains("topsecret"));
+    }
+
+    #[tokio::test]
+    async fn the_public_registry_is_another_service() {
+        let fake = FakeRegistry::start().await;
+        let at = Timestamp::now().as_duration().as_secs_f64() + 43200.0;
+        let token = BASE64_STANDARD.encode("AWS:pw");
+        let data = json!({ "authorizationToken": token, "expiresAt": at });
+        let body = json!({ "authorizationData": data }).to_string();
+        fake.fail("POST /", 1, Act::Answer(200, Vec::new(), body.into()));
+        let (login, lifetime) = registry_of(&PUBLIC, &fake, None).ask().await.unwrap();
+        let password = Secret::new("pw");
+        assert_eq!(login, Login::User { username: "AWS".to_owned(), password });
+        assert!(matches!(lifetime, Lifetime::For(_)), "{lifetime:?}");
+        let seen = &fake.seen()[0];
+        let target = "SpencerFrontendService.GetAuthorizationToken";
+        assert_eq!((seen.body.as_str(), seen.headers["x-amz-target"].as_str()), ("{}", target));
+        let signature = seen.authorization().unwrap();
+        assert!(signature.contains("/ecr-public/aws4_request"), "{signature}");
     }
 
     #[tokio::test]
@@ -187,10 +256,18 @@ mod tests {
 
     #[test]
     fn regions() {
+        let private = Url::parse("https://1.dkr.ecr.cn-north-1.amazonaws.com.cn").unwrap();
         for region in ["", "EU", "eu.evil.com/", "eu/.."] {
-            assert!(Ecr::new(region).is_err(), "{region}");
+            assert!(Ecr::new(&private, region).is_err(), "{region}");
         }
-        let ecr = Ecr::new("cn-north-1").unwrap();
+        let ecr = Ecr::new(&private, "cn-north-1").unwrap();
+        assert_eq!((ecr.api, ecr.region.as_str()), (&PRIVATE, "cn-north-1"));
         assert_eq!(ecr.url.as_str(), "https://api.ecr.cn-north-1.amazonaws.com.cn/");
+        for host in PUBLIC_HOSTS {
+            let url = Url::parse(&format!("https://{host}")).unwrap();
+            let ecr = Ecr::new(&url, "eu-west-1").unwrap();
+            assert_eq!((ecr.api, ecr.region.as_str()), (&PUBLIC, "us-east-1"));
+            assert_eq!(ecr.url.as_str(), "https://api.ecr-public.us-east-1.amazonaws.com/");
+        }
     }
 }
