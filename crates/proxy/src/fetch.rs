@@ -9,6 +9,7 @@
 mod following;
 mod resuming;
 mod room;
+mod sharing;
 mod spool;
 mod task;
 
@@ -45,7 +46,8 @@ pub(crate) struct Fetches {
     ended: AtomicU64,
 }
 
-/// Another repository's rights are others: each fetches for itself, unless the data is here.
+/// Another repository's rights are others: each fetches for itself, unless the data is here, or
+/// coming and the upstream said that it may [share](sharing) that.
 type Key = (RepositoryName, Digest);
 
 /// What a fetch is about.
@@ -145,7 +147,7 @@ impl Fetches {
 
     /// Who waits for a blob from now on, and whether it was being fetched before.
     fn enter(self: &Arc<Self>, order: Order) -> (Reader, bool) {
-        let key = (order.name.clone(), order.digest);
+        let key = order.key();
         let mut flights = self.lock();
         // Whoever is on the list is not given up before this lock is free, and then has a reader.
         if let Some(flight) = flights.get(&key) {
@@ -166,24 +168,25 @@ impl Fetches {
     }
 
     /// Takes a fetch off the list that nobody reads; `false` when somebody does again.
-    fn abandon(&self, order: &Order, number: u64, readers: &watch::Receiver<usize>) -> bool {
+    fn abandon(&self, number: u64, readers: &watch::Receiver<usize>) -> bool {
         let mut flights = self.lock();
         let is_alone = *readers.borrow() == 0;
         if is_alone {
-            remove(&mut flights, order, number);
+            remove(&mut flights, number);
         }
         is_alone
     }
 
-    /// A fetch has ended, with a blob of so many bytes or without one.
-    fn end(&self, order: &Order, number: u64, size_bytes: Option<u64>) {
+    /// A fetch has ended, with a blob of so many bytes or without one; the repositories that waited
+    /// for it.
+    fn end(&self, number: u64, size_bytes: Option<u64>) -> Vec<RepositoryName> {
         match size_bytes {
             Some(size_bytes) => self.pulled_bytes.fetch_add(size_bytes, Ordering::Relaxed),
             None => self.failed.fetch_add(1, Ordering::Relaxed),
         };
         let mut flights = self.lock();
         self.ended.fetch_add(1, Ordering::Release);
-        remove(&mut flights, order, number);
+        remove(&mut flights, number)
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Key, Arc<Flight>>> {
@@ -205,11 +208,14 @@ impl Fetches {
     }
 }
 
-/// Takes a fetch off the list, and no later one of the same blob.
-fn remove(flights: &mut HashMap<Key, Arc<Flight>>, order: &Order, number: u64) {
-    let key = (order.name.clone(), order.digest);
-    if flights.get(&key).is_some_and(|flight| flight.number == number) {
-        flights.remove(&key);
+/// Takes a fetch off the list, and no later one of the same blob; the repositories that it was for.
+fn remove(flights: &mut HashMap<Key, Arc<Flight>>, number: u64) -> Vec<RepositoryName> {
+    flights.extract_if(|_, flight| flight.number == number).map(|((name, _), _)| name).collect()
+}
+
+impl Order {
+    fn key(&self) -> Key {
+        (self.name.clone(), self.digest)
     }
 }
 

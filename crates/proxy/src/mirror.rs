@@ -32,6 +32,8 @@ pub struct Mirror {
     /// Manifests that are being fetched, and tags that are being looked up.
     manifests: Flights<(RepositoryName, Reference), Result<StoredManifest>>,
     looks: Flights<(RepositoryName, Reference), Result<Head>>,
+    /// Blobs whose size is asked for.
+    sizes: Flights<(RepositoryName, Digest), Result<u64>>,
     unattended: Duration,
     ahead: Arc<Ahead>,
     limited: Limited,
@@ -113,6 +115,7 @@ impl Mirror {
             memory: Arc::default(),
             manifests: Flights::default(),
             looks: Flights::default(),
+            sizes: Flights::default(),
             unattended,
             ahead: Arc::default(),
             limited: Limited::default(),

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use futures_util::StreamExt as _;
-use oci::Digest;
+use oci::{Digest, RepositoryName};
 use registry::{Blob, Chunk, Progress, UploadId};
 use storage::Object;
 use tokio::sync::watch;
 use tracing::{debug, warn};
 
 use super::resuming;
-use super::spool::Spool;
 use super::room::Place;
+use super::spool::Spool;
 use super::{Bytes, Fetches, Flight, Keeping, Order, Stage};
 use crate::LastError;
 use crate::error::{MirrorError, Result};
@@ -27,17 +27,22 @@ pub(super) fn begin(fetches: Arc<Fetches>, order: Order, number: u64, look_first
     let fetch = Fetch { fetches, order: order.clone(), number, stage, progress };
     tokio::spawn(async move {
         // However it ends, also by a panic.
-        let mut end = End { fetch: &fetch, size_bytes: None };
+        let mut names = Vec::new();
+        let mut end = End { fetch: &fetch, size_bytes: None, names: &mut names };
         let outcome = fetch.run(look_first, attended).await;
         if let Ok(Stage::Here { size_bytes, .. }) = outcome {
             end.size_bytes = Some(size_bytes);
         }
         drop(end);
+        let is_here = outcome.is_ok();
         // Off the list before its end is told: who asks after that must not find the old one.
         fetch.stage.send_replace(outcome.unwrap_or_else(|error| {
             fetch.tell(&error);
             Stage::Failed(error)
         }));
+        for name in names.iter().filter(|name| is_here && **name != fetch.order.name) {
+            fetch.link(name).await;
+        }
     });
     Flight { number, order, stage: followed, written, readers }
 }
@@ -47,18 +52,20 @@ struct End<'a> {
     fetch: &'a Fetch,
     /// How large the blob is, if it is here now.
     size_bytes: Option<u64>,
+    /// The repositories that it was for are put here.
+    names: &'a mut Vec<RepositoryName>,
 }
 
 impl Drop for End<'_> {
     fn drop(&mut self) {
-        let Fetch { fetches, order, number, .. } = self.fetch;
-        fetches.end(order, *number, self.size_bytes);
+        let Fetch { fetches, number, .. } = self.fetch;
+        *self.names = fetches.end(*number, self.size_bytes);
     }
 }
 
-struct Fetch {
+pub(super) struct Fetch {
     fetches: Arc<Fetches>,
-    order: Order,
+    pub(super) order: Order,
     number: u64,
     stage: watch::Sender<Stage>,
     progress: Progress,
@@ -161,19 +168,14 @@ impl Fetch {
                 () = tokio::time::sleep(self.order.unattended) => false,
                 back = readers.wait_for(|readers| *readers > 0) => back.is_ok(),
             };
-            if !is_back && self.fetches.abandon(&self.order, self.number, &readers) {
+            if !is_back && self.fetches.abandon(self.number, &readers) {
                 return;
             }
         }
     }
 
     /// Stores what comes, and lets others read it meanwhile.
-    async fn store(
-        &self,
-        id: &UploadId,
-        place: Place,
-        begun: BlobBody,
-    ) -> Result<Arc<dyn Object>> {
+    async fn store(&self, id: &UploadId, place: Place, begun: BlobBody) -> Result<Arc<dyn Object>> {
         let Order { registry, name, digest, .. } = &self.order;
         let size_bytes = begun.size_bytes;
         let last_error = LastError::default();

@@ -120,7 +120,10 @@ impl Mirrored<'_> {
         // A client that comes to it and leaves again does not end it, and nobody else keeps it going.
         let order = self.order(digest, ended_before, Duration::ZERO)?;
         let order = Order { keeping: Keeping::Always, ..order };
-        let reader = self.mirror.fetches.attend(order);
+        let reader = match self.shared(&order).await? {
+            Some(reader) => reader,
+            None => self.mirror.fetches.attend(order),
+        };
         tokio::select! {
             landed = reader.landed() => {
                 self.note_absence(&Wanted::Blob(*digest), &landed);

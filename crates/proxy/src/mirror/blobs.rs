@@ -7,9 +7,9 @@ use oci::{Digest, RepositoryName};
 use registry::{Blob, BlobStat, Error, Registry};
 use tracing::warn;
 
-use super::Mirrored;
+use super::{Mirror, Mirrored};
 use crate::error::{MirrorError, Result, Wanted};
-use crate::fetch::{Keeping, Order};
+use crate::fetch::{Keeping, Order, Reader};
 
 impl Mirrored<'_> {
     /// Size and digest of a blob, which is not fetched because of it.
@@ -25,11 +25,16 @@ impl Mirrored<'_> {
         Ok(BlobStat { digest: *digest, size_bytes })
     }
 
+    /// Asks the upstream how large a blob is, once for all who want to know.
     async fn size_there(&self, digest: &Digest) -> Result<u64> {
         let wanted = Wanted::Blob(*digest);
         let there = self.there(&wanted)?;
-        let size = self.covering.upstream.stat_blob(&there, digest, &self.asking).await;
-        let size = size.map_err(Into::into);
+        let upstream = Arc::clone(&self.covering.upstream);
+        let (digest, asking) = (*digest, self.asking.clone());
+        let size = self.mirror.sizes.join((self.name.clone(), digest), || async move {
+            Ok(upstream.stat_blob(&there, &digest, &asking).await?)
+        });
+        let size = size.await.unwrap_or_else(|| Err(self.given_up()));
         self.note_absence(&wanted, &size);
         size
     }
@@ -58,6 +63,11 @@ impl Mirrored<'_> {
             return Ok(self.pushed(blob));
         }
         let order = self.order(digest, ended_before, mirror.unattended)?;
+        if let Some(reader) = self.shared(&order).await?
+            && let Ok(object) = reader.opened().await
+        {
+            return Ok(self.pushed(Blob { digest: *digest, object }));
+        }
         let mut opened = mirror.fetches.join(order.clone()).opened().await;
         if matches!(opened, Err(MirrorError::NoRoom { .. })) {
             // It was being fetched for nobody. For somebody it is, kept or not.
@@ -86,6 +96,23 @@ impl Mirrored<'_> {
             keeping: if self.keeps { Keeping::IfPossible } else { Keeping::Never },
             ended_before,
         })
+    }
+
+    /// The fetch of the same blob for another repository, if there is one, and the upstream says that
+    /// it is in this one as well. At its end it is.
+    pub(super) async fn shared(&self, order: &Order) -> Result<Option<Reader>> {
+        let Mirror { fetches, registry, .. } = self.mirror;
+        let Some(other) = fetches.elsewhere(order) else { return Ok(None) };
+        match self.size_there(&order.digest).await {
+            Ok(_) => {
+                if !fetches.adopt(order, &other) {
+                    registry.mount_blob(self.name, &order.digest, None).await?;
+                }
+                Ok(Some(other))
+            }
+            Err(error) if error.is_not_found() => Err(error),
+            Err(_) => Ok(None),
+        }
     }
 
     /// Counts what goes to a client.
@@ -133,9 +160,7 @@ pub(crate) async fn open_here(
     digest: &Digest,
 ) -> Result<Option<Blob>> {
     match registry.open_blob(name, digest).await {
-        Ok(blob) => {
-            Ok(Some(blob).filter(|blob| !is_torn(name, digest, blob.object.size_bytes())))
-        }
+        Ok(blob) => Ok(Some(blob).filter(|blob| !is_torn(name, digest, blob.object.size_bytes()))),
         Err(Error::BlobUnknown { .. }) => Ok(None),
         Err(error) => Err(error.into()),
     }

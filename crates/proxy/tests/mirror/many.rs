@@ -111,7 +111,7 @@ async fn empty(store: &Store, digest: &oci::Digest) {
 }
 
 #[tokio::test]
-async fn repositories_fetch_for_themselves() {
+async fn what_comes_for_one_repository_is_no_other_ones() {
     let store = Store::memory();
     let fake = FakeRegistry::start().await;
     let digest = fake.put_blob(THERE, &content(SIZE));
@@ -122,6 +122,62 @@ async fn repositories_fetch_for_themselves() {
     // The other repository does not have it, whatever is coming just now.
     assert!(other.open(&digest).await.unwrap_err().is_not_found());
     assert_eq!(sha256(&read(&blob).await.0), digest);
+    pulling.landed().await;
+    assert!(!other.has(&digest).await);
+}
+
+#[tokio::test]
+async fn repositories_that_have_it_share_what_is_coming() {
+    let content = content(SIZE);
+    for store in Store::each().await {
+        let fake = FakeRegistry::start().await;
+        let digest = fake.put_blob(THERE, &content);
+        fake.put_blob("other", &content);
+        let pulling = Setup::of(&[&fake]).over(&store);
+        let other = Pulling { name: crate::support::name("up/other"), ..pulling.clone() };
+        fake.fail("GET /v2/app/", 1, halves());
+        let blob = pulling.open(&digest).await.unwrap();
+        let readers: Vec<_> = (0..READERS)
+            .map(|_| {
+                let other = other.clone();
+                tokio::spawn(async move { other.blob(&digest).await })
+            })
+            .collect();
+        for reader in readers {
+            assert!(reader.await.unwrap() == content, "{}", store.label);
+        }
+        assert!(read(&blob).await.0 == content);
+        let asked = (fake.count("HEAD /v2/other/"), fake.count("GET "));
+        assert_eq!(asked, (1, 1), "{}", store.label);
+        pulling.landed().await;
+        let fetches = pulling.mirror.counts().fetches;
+        assert_eq!((fetches.begun, fetches.failed, fetches.in_flight), (1, 0, 0));
+        // It is in both of them now.
+        while !other.has(&digest).await {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert!(pulling.has(&digest).await);
+        assert_eq!(fake.seen().len(), 2, "{}", store.label);
+    }
+}
+
+#[tokio::test]
+async fn who_shares_what_fails_fetches_it_then() {
+    let content = content(1000);
+    let store = Store::memory();
+    let fake = FakeRegistry::start().await;
+    let digest = fake.put_blob(THERE, &content);
+    fake.put_blob("other", &content);
+    let pulling = Setup::of(&[&fake]).over(&store);
+    let other = Pulling { name: crate::support::name("up/other"), ..pulling.clone() };
+    fake.fail("GET /v2/app/", 1, Act::Corrupt(3));
+    fake.fail("GET /v2/app/", 1, Act::Pace(500, Duration::from_millis(400)));
+    let first = pulling.clone();
+    let first = tokio::spawn(async move { first.open(&digest).await.map(drop) });
+    fake.wait_for("GET ", 1).await;
+    assert!(other.blob(&digest).await == content);
+    assert!(first.await.unwrap().is_err());
+    assert!(other.has(&digest).await && !pulling.has(&digest).await);
 }
 
 /// Makes whoever does an operation wait after it, so that others overtake him.
