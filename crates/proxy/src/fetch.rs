@@ -7,6 +7,7 @@
 //! found to have its digest, so that a body that is wrong never looks complete.
 
 mod following;
+mod reader;
 mod resuming;
 mod room;
 mod sharing;
@@ -14,17 +15,17 @@ mod spool;
 mod task;
 
 use std::collections::HashMap;
-use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use oci::{Digest, RepositoryName};
 use registry::{Registry, UploadId, Written};
-use storage::{ByteStream, Object};
+use storage::Object;
 use tokio::sync::watch;
 
-use crate::error::{MirrorError, Result};
+use crate::error::MirrorError;
 use crate::upstream::{Asking, Upstream};
+pub(crate) use reader::Reader;
 pub use room::FreeSpace;
 use room::Room;
 use spool::Spool;
@@ -225,96 +226,8 @@ impl Flight {
     }
 }
 
-/// Somebody who waits for the blob.
-#[derive(Clone)]
-pub(crate) struct Reader(Arc<Counted>);
-
-struct Counted(Arc<Flight>);
-
-impl Reader {
-    fn new(flight: &Arc<Flight>) -> Self {
-        flight.readers.send_modify(|readers| *readers += 1);
-        Self(Arc::new(Counted(Arc::clone(flight))))
-    }
-
-    fn flight(&self) -> &Arc<Flight> {
-        &self.0.0
-    }
-
-    /// Waits until it is known how large the blob is; the bytes may be read then. A small blob is
-    /// waited for, so that whoever asks for it gets an error in place of a body that breaks off.
-    pub(crate) async fn opened(self) -> Result<Arc<dyn Object>> {
-        let mut stage = self.flight().stage.clone();
-        let opened = stage
-            .wait_for(|stage| match stage {
-                Stage::Asked => false,
-                Stage::Coming { size_bytes, .. } => {
-                    *size_bytes > crate::limits::WAITED_FOR_BYTES_MAX
-                }
-                Stage::Here { .. } | Stage::Failed(_) => true,
-            })
-            .await;
-        let size_bytes = match opened.as_deref() {
-            Ok(Stage::Coming { size_bytes, .. } | Stage::Here { size_bytes, .. }) => *size_bytes,
-            Ok(Stage::Failed(error)) => return Err(error.clone()),
-            Ok(Stage::Asked) | Err(_) => return Err(self.flight().given_up()),
-        };
-        drop(opened);
-        Ok(Arc::new(Incoming { reader: self, size_bytes }))
-    }
-
-    /// Waits until the blob is here; its size, in bytes.
-    pub(crate) async fn landed(&self) -> Result<u64> {
-        let mut stage = self.flight().stage.clone();
-        match stage.wait_for(Stage::is_last).await.as_deref() {
-            Ok(Stage::Here { size_bytes, .. }) => Ok(*size_bytes),
-            Ok(Stage::Failed(error)) => Err(error.clone()),
-            Ok(_) | Err(_) => Err(self.flight().given_up()),
-        }
-    }
-
-    /// Waits for it no longer; returns when the fetch has ended, which it does soon if nobody else
-    /// waits for it.
-    pub(crate) async fn leave(self) {
-        let mut stage = self.flight().stage.clone();
-        drop(self);
-        let _ = stage.wait_for(Stage::is_last).await;
-    }
-}
-
 impl Stage {
     const fn is_last(&self) -> bool {
         matches!(self, Self::Here { .. } | Self::Failed(_))
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.readers.send_modify(|readers| *readers -= 1);
-    }
-}
-
-/// A blob that is still coming, in the place of one that is here.
-struct Incoming {
-    reader: Reader,
-    size_bytes: u64,
-}
-
-impl std::fmt::Debug for Incoming {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Incoming")
-            .field("digest", &self.reader.flight().order.digest)
-            .field("size_bytes", &self.size_bytes)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Object for Incoming {
-    fn size_bytes(&self) -> u64 {
-        self.size_bytes
-    }
-
-    fn stream(self: Arc<Self>, range: Range<u64>) -> ByteStream {
-        following::stream(self.reader.clone(), self.size_bytes, range)
     }
 }
