@@ -13,7 +13,9 @@ use super::reading::describe;
 use crate::limits::{CONNECT_TIMEOUT, IDLE_CONNECTION_MAX, TLS_FILE_BYTES_MAX};
 
 /// Two clients: one for the endpoint's own host, one for where it leads to. What is configured for
-/// the upstream alone, a client certificate and trust in any certificate, stays with the first.
+/// the upstream alone, a client certificate and trust in any certificate, stays with the first; and
+/// with authorities of its own, the first trusts no others. Where it leads to may be of anybody, such
+/// as a store in the cloud, and is trusted by those of the system, too.
 #[derive(Debug)]
 pub(crate) struct Clients {
     home: Client,
@@ -51,15 +53,20 @@ impl Clients {
                 .no_brotli()
                 .no_zstd()
                 .no_deflate()
-                .tls_certs_merge(authorities.iter().cloned())
         };
         let away = outbound::client(endpoint, |builder| {
-            settings(builder).dns_resolver(Away(Arc::clone(&guard)))
+            settings(builder)
+                .dns_resolver(Away(Arc::clone(&guard)))
+                .tls_certs_merge(authorities.iter().cloned())
         });
         let home = outbound::client(endpoint, |builder| {
             let builder = settings(builder)
                 .dns_resolver(Home(Arc::clone(&guard)))
                 .tls_danger_accept_invalid_certs(tls.insecure);
+            let builder = match authorities.is_empty() {
+                true => builder,
+                false => builder.tls_certs_only(authorities.iter().cloned()),
+            };
             match &identity {
                 Some(identity) => builder.identity(identity.clone()),
                 None => builder,

@@ -73,10 +73,11 @@ pub enum Credentials {
 /// How it is made sure that an endpoint is the upstream.
 ///
 /// `identity` and `insecure` count for the hosts of the endpoints, not for others that they lead
-/// to.
+/// to. There, `root_cas` are trusted beside the authorities of the system.
 #[derive(Debug, Clone, Default)]
 pub struct TlsOptions {
-    /// Files with certificates of authorities that are trusted beside those of the system.
+    /// Files with certificates of the authorities that are trusted in place of those of the system,
+    /// unless there are none.
     pub root_cas: Vec<PathBuf>,
     /// Files with the certificate that wharf shows, and its key.
     pub identity: Option<(PathBuf, PathBuf)>,

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::process::Command;
 use std::sync::Arc;
 
 use proxy::{TlsOptions, Upstream, UpstreamError, UpstreamOptions, UpstreamSetupError};
@@ -42,7 +43,11 @@ impl Files {
     }
 
     async fn registry(&self, asks_for_certificate: bool) -> FakeRegistry {
-        let (certificate, key, _) = self.issue("127.0.0.1");
+        self.registry_at("127.0.0.1", asks_for_certificate).await
+    }
+
+    async fn registry_at(&self, host: &str, asks_for_certificate: bool) -> FakeRegistry {
+        let (certificate, key, _) = self.issue(host);
         let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
         let builder = ServerConfig::builder();
         let builder = if asks_for_certificate {
@@ -76,6 +81,46 @@ async fn an_authority_of_its_own_must_be_known() {
     let root_cas = vec![files.write("ca.pem", &files.authority.pem())];
     ask(&registry, TlsOptions { root_cas, ..TlsOptions::default() }).await.unwrap();
     ask(&registry, TlsOptions { insecure: true, ..TlsOptions::default() }).await.unwrap();
+}
+
+/// The system's authorities are in a file that a variable names, and a variable can be given to
+/// another process only.
+const SYSTEM: &str = "SSL_CERT_FILE";
+
+#[test]
+fn authorities_of_its_own_stand_in_place_of_the_system_s() {
+    let directory = TempDir::new().unwrap();
+    let test = "tls::where_the_system_has_an_authority_of_the_test_s";
+    let run = Command::new(std::env::current_exe().unwrap())
+        .args([test, "--exact", "--ignored"])
+        .env(SYSTEM, directory.path().join("system.pem"))
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&run.stdout);
+    assert!(run.status.success() && said.contains("1 passed"), "{said}");
+}
+
+#[tokio::test]
+#[ignore = "run by the test above, in a process of its own"]
+async fn where_the_system_has_an_authority_of_the_test_s() {
+    let (system, own) = (Files::new(), Files::new());
+    fs::write(std::env::var_os(SYSTEM).unwrap(), system.authority.pem()).unwrap();
+    let root_cas = vec![own.write("ca.pem", &own.authority.pem())];
+    let with_own = || TlsOptions { root_cas: root_cas.clone(), ..TlsOptions::default() };
+    let by_system = system.registry(false).await;
+    ask(&by_system, TlsOptions::default()).await.unwrap();
+    let error = ask(&by_system, with_own()).await.unwrap_err();
+    assert!(error.to_string().to_lowercase().contains("certificate"), "{error}");
+
+    // Where it leads to, both count.
+    let registry = own.registry(false).await;
+    for other in [system.registry_at("localhost", false), own.registry_at("localhost", false)] {
+        let other = other.await;
+        let to = format!("{}/v2/a/manifests/v1", other.url_as_localhost());
+        registry.fail("HEAD ", 1, Act::redirect(to));
+        ask(&registry, with_own()).await.unwrap();
+        assert_eq!(other.count("HEAD "), 1);
+    }
 }
 
 #[tokio::test]
