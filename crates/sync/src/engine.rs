@@ -1,9 +1,10 @@
 //! What is needed to do a job, whatever of it is done.
 
 use std::num::NonZeroU64;
-use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use jiff::Timestamp;
 use oci::RepositoryName;
 use registry::Registry;
 use registry::collection::Selection as Repositories;
@@ -33,6 +34,7 @@ pub(crate) struct Engine {
     pub(crate) totals: Arc<Totals>,
     /// How many items are queued, as far as that is known without looking.
     pub(crate) queued: AtomicUsize,
+    worked_at: Mutex<Option<Timestamp>>,
 }
 
 impl Engine {
@@ -59,8 +61,20 @@ impl Engine {
             ages: Ages::default(),
             totals: Arc::default(),
             queued: AtomicUsize::new(0),
+            worked_at: Mutex::default(),
             job,
         }
+    }
+
+    /// When anything was copied last, by this process.
+    pub(crate) fn worked_at(&self) -> Option<Timestamp> {
+        *self.worked_at.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes that something was copied just now.
+    pub(crate) fn note_worked(&self) {
+        let mut worked_at = self.worked_at.lock().unwrap_or_else(PoisonError::into_inner);
+        *worked_at = Some(Timestamp::now());
     }
 
     /// Whether it writes here.

@@ -69,9 +69,23 @@ impl Fault {
             Self::Remote(UpstreamError::Unreachable { .. } | UpstreamError::Credentials { .. }) => {
                 true
             }
-            Self::Remote(UpstreamError::Answered { status, .. }) => status.is_server_error(),
+            Self::Remote(UpstreamError::Answered { status, .. }) => {
+                status.is_server_error() || is_too_much(*status)
+            }
             Self::Here(error) => matches!(**error, registry::Error::Storage(_)),
             Self::NotNow(_) => true,
+            _ => false,
+        }
+    }
+
+    /// Whether it says nothing of what was tried, even if other things work: there is no room for it
+    /// just now, or the remote is asked too much.
+    pub(crate) fn is_not_of_item(&self) -> bool {
+        match self {
+            Self::NotNow(_) => true,
+            Self::Remote(UpstreamError::Answered { status, .. }) => {
+                *status == StatusCode::TOO_MANY_REQUESTS || self.wait().is_some()
+            }
             _ => false,
         }
     }

@@ -35,6 +35,7 @@ mod plan;
 mod planning;
 mod queue;
 mod report;
+mod retries;
 mod selection;
 mod synchronizer;
 mod tally;

@@ -20,6 +20,13 @@ pub const AGES_MAX: usize = 50_000;
 /// Largest note of that which is read, in bytes. A line has at most 170.
 pub const AGES_BYTES_MAX: u64 = 170 * AGES_MAX as u64;
 
+/// The wait before planning again, after a plan that broke off as a side did not work. It doubles with
+/// each in a row.
+pub const PLAN_AGAIN_MIN: Duration = Duration::from_secs(60);
+
+/// The longest such wait.
+pub const PLAN_AGAIN_MAX: Duration = Duration::from_secs(3600);
+
 /// How many problems a plan or a report lists, about 300 bytes each. The others are counted.
 pub const PROBLEMS_LISTED_MAX: usize = 1000;
 
@@ -68,7 +75,8 @@ pub const CONFIGURATION_BYTES_MAX: u64 = 4 << 20;
 
 // ---- failures ----
 
-/// How often an item is tried before it is given up until the next run.
+/// How often an item fails of itself before it is given up until the next run. That a side does not
+/// work is outlasted, however long it takes.
 pub const ATTEMPTS_MAX: u32 = 6;
 
 /// The wait after the first attempt that failed. It grows fourfold with each.
@@ -76,6 +84,9 @@ pub const RETRY_AFTER_MIN: Duration = Duration::from_secs(2);
 
 /// The longest wait between two attempts.
 pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(15 * 60);
+
+/// The longest wait between two attempts while a side does not work.
+pub const OUTAGE_RETRY_AFTER_MAX: Duration = Duration::from_secs(5 * 60);
 
 /// How long a run waits for an item that is due again soon, before it leaves it to the next time.
 pub const WAITED_FOR_MAX: Duration = Duration::from_secs(40);

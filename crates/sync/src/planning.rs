@@ -1,6 +1,7 @@
 //! Planning: what of the source the target lacks.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
 use oci::{Digest, ManifestKind, Reference, RepositoryName, Tag};
@@ -17,13 +18,27 @@ use crate::place::{Content, Place};
 use crate::tally::Problems;
 use crate::{Child, Plan, PlannedItem, Reason, SyncError};
 
+/// How a plan ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PlanEnd {
+    /// Everything was looked at, whatever came of it.
+    Whole,
+    /// It was told to stop.
+    Stopped,
+    /// A side did not work, and what came last was not looked at.
+    BrokenOff {
+        /// For how long the remote wants to be left alone, if it says so.
+        wait: Option<Duration>,
+    },
+}
+
 impl Engine {
-    /// What the target lacks, at most so many items.
+    /// What the target lacks, at most so many items, and whether everything was looked at.
     pub(crate) async fn plan(
         &self,
         items_max: usize,
         stop: &CancellationToken,
-    ) -> std::result::Result<Plan, SyncError> {
+    ) -> std::result::Result<(Plan, PlanEnd), SyncError> {
         let mut plan = Plan::default();
         let mut problems = Problems::default();
         let (names, more) = self
@@ -32,9 +47,10 @@ impl Engine {
             .await
             .map_err(|fault| SyncError::Source(fault.text()))?;
         plan.deferred += more;
-        let mut failures_in_a_row = 0;
+        let (mut end, mut failures_in_a_row) = (PlanEnd::Whole, 0);
         for from in names {
             if stop.is_cancelled() {
+                end = PlanEnd::Stopped;
                 break;
             }
             if failures_in_a_row >= FAILURES_IN_A_ROW_MAX {
@@ -43,17 +59,19 @@ impl Engine {
                 break;
             }
             plan.repositories += 1;
-            match self.plan_repository(&from, items_max, &mut plan, &mut problems).await {
-                Ok(()) => failures_in_a_row = 0,
-                Err(fault) => {
-                    problems.add(&from, None, fault.text());
-                    let is_of_all = fault.is_of_all() || fault.wait().is_some();
-                    failures_in_a_row = if is_of_all { failures_in_a_row + 1 } else { 0 };
+            let planned = self.plan_repository(&from, items_max, &mut plan, &mut problems).await;
+            (end, failures_in_a_row) = match &planned {
+                Err(fault) if fault.is_of_all() => {
+                    (PlanEnd::BrokenOff { wait: fault.wait() }, failures_in_a_row + 1)
                 }
+                _ => (PlanEnd::Whole, 0),
+            };
+            if let Err(fault) = planned {
+                problems.add(&from, None, fault.text());
             }
         }
         (plan.problems, plan.problems_unlisted) = (problems.listed, problems.unlisted);
-        Ok(plan)
+        Ok((plan, end))
     }
 
     async fn plan_repository(
@@ -89,7 +107,7 @@ impl Engine {
                 Ok(None) => {}
                 Ok(Some(_)) if plan.items.len() >= items_max => plan.deferred += 1,
                 Ok(Some(item)) => plan.items.push(item),
-                Err(fault) if fault.is_of_all() || fault.wait().is_some() => return Err(fault),
+                Err(fault) if fault.is_of_all() => return Err(fault),
                 Err(fault) => problems.add(from, Some(&Reference::Tag(tag)), fault.text()),
             }
         }

@@ -4,6 +4,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::Reason;
+use crate::planning::PlanEnd;
+use crate::retries::{after, plan_backoff};
 
 /// Something that went wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,9 +29,15 @@ pub struct RunReport {
     #[serde(with = "crate::times")]
     pub ended: Timestamp,
     /// When the job was planned last, by this run or by one before it: to its end, and the queue worked
-    /// off. `None` when it never was.
+    /// off as far as it was due. `None` when it never was.
     #[serde(default, with = "crate::times::option")]
     pub planned_at: Option<Timestamp>,
+    /// When it is to be planned again, out of turn: the last plan broke off as a side did not work.
+    #[serde(default, with = "crate::times::option")]
+    pub plan_again: Option<Timestamp>,
+    /// How many plans in a row have broken off.
+    #[serde(default)]
+    pub plans_broken_off: u32,
     /// How many items it planned; 0 when it only worked off the queue.
     pub planned: u64,
     /// Items that were copied.
@@ -61,6 +69,31 @@ pub struct RunReport {
 }
 
 impl RunReport {
+    /// Takes over from the report before it what is known of planning.
+    pub(crate) fn planned_as(&mut self, last: Option<&Self>) {
+        self.planned_at = last.and_then(|last| last.planned_at);
+        self.plan_again = last.and_then(|last| last.plan_again);
+        self.plans_broken_off = last.map_or(0, |last| last.plans_broken_off);
+    }
+
+    /// Takes note of how its plan ended.
+    pub(crate) fn note_plan(&mut self, end: PlanEnd, last: Option<&Self>) {
+        self.planned_as(last);
+        match end {
+            PlanEnd::Whole if !self.stopped => {
+                self.planned_at = Some(self.ended);
+                (self.plan_again, self.plans_broken_off) = (None, 0);
+            }
+            PlanEnd::Whole | PlanEnd::Stopped => {}
+            PlanEnd::BrokenOff { wait } => {
+                self.plans_broken_off = self.plans_broken_off.saturating_add(1);
+                let backoff = plan_backoff(self.plans_broken_off);
+                let wait = wait.map_or(backoff, |wait| wait.max(backoff));
+                self.plan_again = Some(after(self.ended, wait));
+            }
+        }
+    }
+
     /// Whether all went well: nothing is left, and nothing went wrong.
     #[must_use]
     pub fn is_success(&self) -> bool {
@@ -83,7 +116,7 @@ pub struct QueuedItem {
     /// Since when it is queued.
     #[serde(with = "crate::times")]
     pub queued: Timestamp,
-    /// How often it was tried.
+    /// How often it was tried, and failed of itself: that a side did not work does not count.
     pub attempts: u32,
     /// When it is tried next; `None` when it was given up.
     #[serde(with = "crate::times::option")]

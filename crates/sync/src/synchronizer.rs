@@ -1,25 +1,26 @@
 //! One job, and everything that is done for it.
 
+mod pushes;
+
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use futures_util::FutureExt as _;
 use jiff::Timestamp;
-use oci::{Digest, Manifest, Reference, RepositoryName};
+use oci::{Reference, RepositoryName};
 use registry::Registry;
 use registry::layout::SyncPaths;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::companions::{Belonging, belonging};
 use crate::engine::Engine;
 use crate::holding::{holder, under_lease};
 use crate::limits::{FAILED_LISTED_MAX, QUEUE_ITEMS_MAX, REPORT_BYTES_MAX};
+use crate::planning::PlanEnd;
 use crate::queue::{Item, Queue, key_of, note, read_note};
 use crate::tally::Tally;
 use crate::working::Worker;
-use crate::{Gate, Job, JobCounts, JobStatus, Plan, Reason, RunReport, SyncError};
+use crate::{Gate, Job, JobCounts, JobStatus, Plan, RunReport, SyncError};
 
 /// Does one job. It may be shared, and everything may be called at any time.
 pub struct Synchronizer {
@@ -59,7 +60,8 @@ impl Synchronizer {
     /// plan.
     pub async fn plan(&self) -> Result<Plan, SyncError> {
         let (paths, _) = self.queue()?;
-        self.planned(&paths, QUEUE_ITEMS_MAX, &CancellationToken::new()).await
+        let planned = self.planned(&paths, QUEUE_ITEMS_MAX, &CancellationToken::new()).await?;
+        Ok(planned.0)
     }
 
     async fn planned(
@@ -67,7 +69,7 @@ impl Synchronizer {
         paths: &SyncPaths,
         items_max: usize,
         stop: &CancellationToken,
-    ) -> Result<Plan, SyncError> {
+    ) -> Result<(Plan, PlanEnd), SyncError> {
         let driver = &**self.engine.registry.driver();
         self.engine.ages.load(driver, &paths.ages()).await?;
         self.engine.plan(items_max, stop).await
@@ -81,7 +83,7 @@ impl Synchronizer {
         let (paths, queue) = self.queue()?;
         let work = async {
             let tally = Tally::new(Arc::clone(&self.engine.totals));
-            let plan = self.enqueue(&paths, &queue, stop).await?;
+            let (plan, end) = self.enqueue(&paths, &queue, stop).await?;
             let left = Worker::new(&self.engine, &queue, &tally, &self.queued).run(stop).await?;
             let mut report = tally.report();
             report.planned = plan.items.len() as u64;
@@ -89,10 +91,7 @@ impl Synchronizer {
             report.problems.splice(0..0, plan.problems);
             report.problems_unlisted += plan.problems_unlisted;
             (report.left, report.stopped) = (left.items, left.stopped);
-            report.planned_at = match left.stopped {
-                false => Some(report.ended),
-                true => self.planned_at(&paths).await?,
-            };
+            report.note_plan(end, self.last(&paths).await?.as_ref());
             self.keep(&paths, &report).await?;
             Ok(report)
         };
@@ -111,7 +110,7 @@ impl Synchronizer {
             let mut report = tally.report();
             (report.left, report.stopped) = (left.items, left.stopped);
             if tally.has_any() {
-                report.planned_at = self.planned_at(&paths).await?;
+                report.planned_as(self.last(&paths).await?.as_ref());
                 self.keep(&paths, &report).await?;
             }
             Ok(report)
@@ -125,10 +124,10 @@ impl Synchronizer {
         paths: &SyncPaths,
         queue: &Queue,
         stop: &CancellationToken,
-    ) -> Result<Plan, SyncError> {
+    ) -> Result<(Plan, PlanEnd), SyncError> {
         let known = queue.ids().await?;
         let room = QUEUE_ITEMS_MAX.saturating_sub(known.len());
-        let plan = self.planned(paths, room, stop).await?;
+        let (plan, end) = self.planned(paths, room, stop).await?;
         // Also of a plan that has gaps, so that the next one goes further.
         self.engine.ages.save(&**self.engine.registry.driver(), &paths.ages()).await?;
         let known: std::collections::HashSet<_> = known.iter().map(|id| key_of(id)).collect();
@@ -150,83 +149,7 @@ impl Synchronizer {
         for item in items.iter().filter(|item| failed.remove(item.key())) {
             queue.forgive(item.key()).await?;
         }
-        Ok(plan)
-    }
-
-    /// Queues what was pushed here, if the job copies to a remote and its selection covers it
-    /// (`newest` aside). It is on stable storage when this returns. Returns whether it was queued.
-    ///
-    /// What was pushed without a tag is part of what gets one, and goes along with that; it is queued
-    /// only if it refers to something, and the job copies that.
-    ///
-    /// # Errors
-    /// [`SyncError::QueueFull`], [`SyncError::Storage`].
-    pub async fn pushed(
-        &self,
-        repository: &RepositoryName,
-        reference: &Reference,
-        digest: Digest,
-    ) -> Result<bool, SyncError> {
-        let outcome = self.queue_pushed(repository, reference, &digest).await;
-        if outcome.is_err() {
-            self.engine.totals.change(|counts| counts.unqueued += 1);
-        }
-        outcome
-    }
-
-    async fn queue_pushed(
-        &self,
-        repository: &RepositoryName,
-        reference: &Reference,
-        digest: &Digest,
-    ) -> Result<bool, SyncError> {
-        let job = &self.engine.job;
-        if self.engine.writes_here()
-            || !job.selection.selects_repository(repository)
-            || !self.goes(repository, reference, digest).await?
-        {
-            return Ok(false);
-        }
-        let items = self.engine.queued.load(Ordering::Relaxed);
-        if items >= QUEUE_ITEMS_MAX {
-            return Err(SyncError::QueueFull { items });
-        }
-        let (_, queue) = self.queue()?;
-        let item = Item::new(repository.clone(), reference.clone(), Reason::Pushed);
-        queue.add(std::slice::from_ref(&item)).await?;
-        self.engine.queued.fetch_add(1, Ordering::Relaxed);
-        self.engine.totals.change(|counts| {
-            counts.queued += 1;
-            counts.next_due = Some(counts.next_due.map_or(item.queued, |due| due.min(item.queued)));
-        });
-        self.queued.notify_one();
-        Ok(true)
-    }
-
-    /// Whether what was pushed is copied by itself.
-    async fn goes(
-        &self,
-        repository: &RepositoryName,
-        reference: &Reference,
-        digest: &Digest,
-    ) -> Result<bool, SyncError> {
-        let job = &self.engine.job;
-        match reference {
-            Reference::Tag(tag) if !job.referrers => Ok(job.selection.selects_tag(tag)),
-            Reference::Tag(tag) => Ok(match belonging(tag) {
-                None => job.selection.selects_tag(tag),
-                Some(Belonging::Companion(_)) => true,
-                // The target's own list is added to.
-                Some(Belonging::Referrers) => false,
-            }),
-            Reference::Digest(_) if !job.referrers => Ok(false),
-            Reference::Digest(_) => {
-                let by_digest = Reference::Digest(*digest);
-                let stored = self.engine.registry.get_manifest(repository, &by_digest).await?;
-                let manifest = Manifest::parse_stored(&stored.content);
-                Ok(manifest.is_ok_and(|manifest| manifest.subject_digest().is_some()))
-            }
-        }
+        Ok((plan, end))
     }
 
     /// How the job stands, by what is on the storage.
@@ -248,7 +171,7 @@ impl Synchronizer {
             failed.extend(queue.failed(key).await?.map(|item| item.told(true)));
         }
         Ok(JobStatus {
-            last: read_note(driver, &paths.last(), REPORT_BYTES_MAX).await?,
+            last: self.last(&paths).await?,
             queued: ids.len() as u64,
             oldest,
             failed,
@@ -270,11 +193,10 @@ impl Synchronizer {
         Ok((paths.clone(), Queue::new(driver, paths)))
     }
 
-    /// When the job was planned last, as it is kept.
-    async fn planned_at(&self, paths: &SyncPaths) -> Result<Option<Timestamp>, SyncError> {
+    /// What the last run did, as it is kept.
+    async fn last(&self, paths: &SyncPaths) -> Result<Option<RunReport>, SyncError> {
         let driver = &**self.engine.registry.driver();
-        let last: Option<RunReport> = read_note(driver, &paths.last(), REPORT_BYTES_MAX).await?;
-        Ok(last.and_then(|last| last.planned_at))
+        Ok(read_note(driver, &paths.last(), REPORT_BYTES_MAX).await?)
     }
 
     /// Keeps what a run did.
@@ -295,6 +217,8 @@ impl fmt::Debug for Synchronizer {
 /// Whoever calls it may do so in a task of its own.
 #[cfg(test)]
 mod tests {
+    use oci::Digest;
+
     use super::*;
 
     fn is_send<T: Send>(future: T) -> T {

@@ -134,6 +134,8 @@ impl Tally {
             started: self.started,
             ended: Timestamp::now(),
             planned_at: None,
+            plan_again: None,
+            plans_broken_off: 0,
             planned: 0,
             copied: value(&self.copied),
             skipped: value(&self.skipped),

@@ -8,8 +8,7 @@ use futures_util::FutureExt as _;
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
-use jiff::{SignedDuration, Timestamp};
-use rand::RngExt as _;
+use jiff::Timestamp;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -18,10 +17,10 @@ use crate::copy::{Copy, Outcome};
 use crate::engine::Engine;
 use crate::fault::{Fault, Result};
 use crate::limits::{
-    ATTEMPTS_MAX, CONCURRENCY_MAX, FAILURES_IN_A_ROW_MAX, PAUSE, RETRY_AFTER_MAX, RETRY_AFTER_MIN,
-    WAITED_FOR_MAX,
+    ATTEMPTS_MAX, CONCURRENCY_MAX, FAILURES_IN_A_ROW_MAX, PAUSE, WAITED_FOR_MAX,
 };
 use crate::queue::{Item, Queue, key_of};
+use crate::retries::{self, after};
 use crate::tally::Tally;
 
 /// One pass over a queue.
@@ -168,7 +167,10 @@ impl<'a> Worker<'a> {
         };
         self.failures_in_a_row = 0;
         match outcome {
-            Outcome::Copied => self.tally.copied(),
+            Outcome::Copied => {
+                self.tally.copied();
+                self.engine.note_worked();
+            }
             Outcome::Skipped => self.tally.skipped(),
         }
         tracing::info!(
@@ -183,36 +185,30 @@ impl<'a> Worker<'a> {
     }
 
     async fn failed(&mut self, mut item: Item, fault: &Fault) -> Result<(), SyncError> {
-        let (now, text) = (Timestamp::now(), fault.text());
-        item.error = Some(text.clone());
+        let now = Timestamp::now();
         if fault.is_of_all() {
             self.failures_in_a_row += 1;
             if self.failures_in_a_row >= FAILURES_IN_A_ROW_MAX {
                 self.paused = Some(after(now, PAUSE));
             }
         }
-        // That it is asked too much says nothing of the item.
-        let wait = fault.wait();
-        if let Some(wait) = wait {
+        if let Some(wait) = fault.wait() {
             self.paused = Some(self.paused.map_or(after(now, wait), |p| p.max(after(now, wait))));
-        } else {
-            item.attempts += 1;
         }
+        retries::note(&mut item, fault, self.engine.worked_at(), now);
         let is_given_up = fault.is_final() || item.attempts >= ATTEMPTS_MAX;
         self.tally.failed(!is_given_up);
         tracing::warn!(
             job = self.engine.job.name, repository = %item.repository, reference = %item.reference,
-            attempts = item.attempts, is_given_up, error = text, "not synchronized"
+            attempts = item.attempts, is_given_up, error = item.error, "not synchronized"
         );
         if is_given_up {
-            self.tally.problem(&item.repository, Some(&item.reference), text);
+            self.tally.problem(&item.repository, Some(&item.reference), fault.text());
             self.failed.insert(item.key().into());
             return Ok(self.queue.give_up(&item).await?);
         }
-        let due = after(now, wait.unwrap_or_else(|| backoff(item.attempts)));
-        item.due = Some(due);
         self.queue.put(&item).await?;
-        self.waiting.insert((due, item.id().into()));
+        self.waiting.extend(item.due.map(|due| (due, item.id().into())));
         Ok(())
     }
 
@@ -245,31 +241,4 @@ impl<'a> Worker<'a> {
 
 async fn copy(engine: &Engine, tally: &Tally, item: &Item) -> Result<Outcome> {
     Copy::new(engine, tally, &item.repository)?.run(&item.reference).await
-}
-
-/// How long an item waits after so many attempts: about a quarter more or less, so that not all that
-/// failed together come again together.
-fn backoff(attempts: u32) -> Duration {
-    let doubled = 4_u32.saturating_pow(attempts.saturating_sub(1));
-    let wait = RETRY_AFTER_MIN.saturating_mul(doubled).min(RETRY_AFTER_MAX);
-    wait.mul_f64(rand::rng().random_range(0.75..1.25))
-}
-
-fn after(now: Timestamp, wait: Duration) -> Timestamp {
-    let wait = SignedDuration::try_from(wait).unwrap_or(SignedDuration::MAX);
-    now.saturating_add(wait).unwrap_or(Timestamp::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn waits_grow_and_have_an_end() {
-        for (attempts, least, most) in [(1, 1.5, 2.5), (2, 6.0, 10.0), (3, 24.0, 40.0)] {
-            let wait = backoff(attempts).as_secs_f64();
-            assert!((least..=most).contains(&wait), "{attempts}: {wait}");
-        }
-        assert!(backoff(u32::MAX) <= RETRY_AFTER_MAX.mul_f64(1.25));
-    }
 }

@@ -19,7 +19,12 @@ pub(crate) struct Item {
     pub(crate) reference: Reference,
     pub(crate) reason: Reason,
     pub(crate) queued: Timestamp,
+    /// How often it failed of itself.
     pub(crate) attempts: u32,
+    /// How often in a row it failed because a side did not work.
+    pub(crate) outages: u32,
+    /// When it was tried last.
+    pub(crate) tried: Option<Timestamp>,
     /// When it is to be tried; at once when `None`.
     pub(crate) due: Option<Timestamp>,
     pub(crate) error: Option<String>,
@@ -35,6 +40,10 @@ struct Kept {
     queued: Timestamp,
     #[serde(default)]
     attempts: u32,
+    #[serde(default)]
+    outages: u32,
+    #[serde(default, with = "crate::times::option")]
+    tried: Option<Timestamp>,
     #[serde(default, with = "crate::times::option")]
     due: Option<Timestamp>,
     #[serde(default)]
@@ -47,7 +56,18 @@ impl Item {
         let queued = Timestamp::now();
         let key = key(&repository, &reference);
         let id = format!("{:013}-{key}", queued.as_millisecond().max(0)).into();
-        Self { id, repository, reference, reason, queued, attempts: 0, due: None, error: None }
+        Self {
+            id,
+            repository,
+            reference,
+            reason,
+            queued,
+            attempts: 0,
+            outages: 0,
+            tried: None,
+            due: None,
+            error: None,
+        }
     }
 
     pub(super) fn parse(id: &str, content: &[u8]) -> Option<Self> {
@@ -59,6 +79,8 @@ impl Item {
             reason: kept.reason,
             queued: kept.queued,
             attempts: kept.attempts,
+            outages: kept.outages,
+            tried: kept.tried,
             due: kept.due,
             error: kept.error,
         })
@@ -71,6 +93,8 @@ impl Item {
             reason: self.reason,
             queued: self.queued,
             attempts: self.attempts,
+            outages: self.outages,
+            tried: self.tried,
             due: self.due,
             error: self.error.clone(),
         })
@@ -121,7 +145,8 @@ mod tests {
         let repository = RepositoryName::parse("a/b").unwrap();
         let tag = Reference::parse("v1").unwrap();
         let mut item = Item::new(repository.clone(), tag.clone(), Reason::Moved);
-        item.attempts = 3;
+        (item.attempts, item.outages) = (3, 2);
+        item.tried = Some("2026-01-02T03:04:03Z".parse().unwrap());
         item.due = Some("2026-01-02T03:04:05Z".parse().unwrap());
         item.error = Some("no \"answer\"".to_owned());
         assert_eq!(Item::parse(item.id(), &item.content()), Some(item.clone()));

@@ -130,6 +130,45 @@ async fn a_run_does_not_wait_for_every_repository_of_a_remote_that_is_gone() {
 }
 
 #[tokio::test]
+async fn an_outage_gives_nothing_up() {
+    let remote = FakeRegistry::start().await;
+    let here = registry();
+    for number in 0..10 {
+        push_image(&here, "a", Some(&format!("v{number}")), &[b"base", &[number]]).await;
+    }
+    remote.fail("/v2/a/blobs", 10_000, Act::status(502));
+    let job = job(Direction::To(client(&remote.url())), &["a"]);
+    let synchronizer = Synchronizer::new(here, job, None);
+    let report = synchronizer.run(&CancellationToken::new()).await.unwrap();
+    assert_eq!((report.copied, report.failed, report.left), (0, 0, 10), "{report:?}");
+    assert!(report.retried >= 8, "{report:?}");
+    let status = synchronizer.status().await.unwrap();
+    assert_eq!((status.failed_total, status.oldest.unwrap().attempts), (0, 0));
+}
+
+#[tokio::test]
+async fn a_plan_that_breaks_off_is_made_again_soon_and_then_less_often() {
+    let here = registry();
+    let gone = job(Direction::From(client("http://127.0.0.1:1")), &["a"]);
+    let mut waits = Vec::new();
+    for broken_off in 1..=3 {
+        let report = run(&here, &gone).await;
+        assert_eq!((report.planned_at, report.plans_broken_off), (None, broken_off));
+        let again = report.plan_again.unwrap();
+        waits.push(again.duration_since(report.ended).as_secs());
+    }
+    assert!((40..=80).contains(&waits[0]) && waits[2] > 150, "{waits:?}");
+
+    let remote = FakeRegistry::start().await;
+    put(&remote, "v1", image(&[b"one"], None));
+    let report = copied(&here, &from(&remote)).await;
+    assert_eq!((report.planned_at, report.plan_again), (Some(report.ended), None));
+    let report = run(&here, &gone).await;
+    assert!(report.planned_at.is_some() && report.plan_again.is_some(), "{report:?}");
+    assert_eq!(report.plans_broken_off, 1);
+}
+
+#[tokio::test]
 async fn a_remote_that_does_not_answer_is_said_so() {
     let here = registry();
     let job = job(Direction::From(client("http://127.0.0.1:1")), &["a"]);

@@ -99,13 +99,19 @@ impl Times {
     }
 
     async fn next_run(&self, job: &Scheduled, when: &When) -> SystemTime {
-        let stored = match job.synchronizer.status().await {
-            Ok(status) => status.last.and_then(|last| last.planned_at).map(SystemTime::from),
+        let last = match job.synchronizer.status().await {
+            Ok(status) => status.last,
             Err(failure) => {
                 warn!(job = job.name(), error = %failure, "can't see when the job last ran");
                 return SystemTime::now() + RETRY_AFTER;
             }
         };
+        // A plan that broke off is still to be made, unless it was told of since by a dry run.
+        let again = last.as_ref().and_then(|last| last.plan_again).map(SystemTime::from);
+        if let Some(again) = again.filter(|again| self.last.is_none_or(|last| last < *again)) {
+            return again;
+        }
+        let stored = last.and_then(|last| last.planned_at).map(SystemTime::from);
         when.due(stored.max(self.last), self.begun, self.first)
     }
 }

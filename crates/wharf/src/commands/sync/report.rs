@@ -236,6 +236,8 @@ mod tests {
             started: time,
             ended: time,
             planned_at: Some(time),
+            plan_again: None,
+            plans_broken_off: 0,
             planned: 4,
             copied: 2,
             skipped: 1,
