@@ -1,10 +1,9 @@
 //! What is needed to do a job, whatever of it is done.
 
 use std::num::NonZeroU64;
+use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, Mutex, PoisonError};
 
-use jiff::Timestamp;
 use oci::RepositoryName;
 use registry::Registry;
 use registry::collection::Selection as Repositories;
@@ -12,6 +11,7 @@ use registry::collection::Selection as Repositories;
 use crate::ages::Ages;
 use crate::companions::Companions;
 use crate::fault::{Fault, Result};
+use crate::health::Health;
 use crate::place::{Here, Place, There};
 use crate::tally::Totals;
 use crate::turns::{Mountable, Turns};
@@ -34,7 +34,7 @@ pub(crate) struct Engine {
     pub(crate) totals: Arc<Totals>,
     /// How many items are queued, as far as that is known without looking.
     pub(crate) queued: AtomicUsize,
-    worked_at: Mutex<Option<Timestamp>>,
+    pub(crate) health: Health,
 }
 
 impl Engine {
@@ -61,20 +61,9 @@ impl Engine {
             ages: Ages::default(),
             totals: Arc::default(),
             queued: AtomicUsize::new(0),
-            worked_at: Mutex::default(),
+            health: Health::default(),
             job,
         }
-    }
-
-    /// When anything was copied last, by this process.
-    pub(crate) fn worked_at(&self) -> Option<Timestamp> {
-        *self.worked_at.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Notes that something was copied just now.
-    pub(crate) fn note_worked(&self) {
-        let mut worked_at = self.worked_at.lock().unwrap_or_else(PoisonError::into_inner);
-        *worked_at = Some(Timestamp::now());
     }
 
     /// Whether it writes here.

@@ -1,5 +1,7 @@
 //! What can go wrong with a job as a whole. What goes wrong with one item is in the reports.
 
+use jiff::Timestamp;
+
 /// Why a job can't be planned or worked on.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -12,6 +14,15 @@ pub enum SyncError {
         "another process has taken the job over, as this one had stood still; it goes on there"
     )]
     Overtaken,
+    /// Nothing is asked of the remote for a while.
+    #[error(
+        "nothing is asked of the other registry before {until}, as it wants to be left alone or too \
+         much failed"
+    )]
+    Paused {
+        /// When it may be asked again.
+        until: Timestamp,
+    },
     /// The queue has as many items as it may.
     #[error("the queue of the job has {items} items, and takes no more before some are done")]
     QueueFull {

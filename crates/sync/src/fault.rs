@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::StatusCode;
 use proxy::UpstreamError;
 
-use crate::limits::ERROR_CHARS_MAX;
+use crate::limits::{ERROR_CHARS_MAX, REST_MIN};
 
 pub(crate) type Result<T, E = Fault> = std::result::Result<T, E>;
 
@@ -51,13 +51,14 @@ impl Fault {
         }
     }
 
-    /// How long the remote wants to be left alone, when it says that it is asked too much.
+    /// How long the remote wants to be left alone, when it says that it is asked too much. Some say
+    /// none at all, or a time that has passed, which is not taken at its word.
     pub(crate) fn wait(&self) -> Option<Duration> {
         match self {
             Self::Remote(UpstreamError::Answered { status, retry_after, .. })
                 if is_too_much(*status) =>
             {
-                *retry_after
+                retry_after.map(|wait| wait.max(REST_MIN))
             }
             _ => None,
         }

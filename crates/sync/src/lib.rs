@@ -26,6 +26,7 @@ mod engine;
 mod error;
 mod fault;
 mod gate;
+mod health;
 mod holding;
 mod job;
 pub mod limits;

@@ -95,6 +95,12 @@ pub const WAITED_FOR_MAX: Duration = Duration::from_secs(40);
 /// is done, and the queue waits.
 pub const HOLD_MAX: Duration = Duration::from_secs(60);
 
+/// How long it is waited for at least, if it says less.
+pub const HOLD_MIN: Duration = Duration::from_secs(1);
+
+/// How long a remote that still says that it is asked too much is left alone at least, if it says less.
+pub const REST_MIN: Duration = Duration::from_secs(10);
+
 /// How often in a row a question is put again that was answered with a wait.
 pub const HOLDS_MAX: u32 = 3;
 

@@ -41,11 +41,11 @@ impl Engine {
     ) -> std::result::Result<(Plan, PlanEnd), SyncError> {
         let mut plan = Plan::default();
         let mut problems = Problems::default();
-        let (names, more) = self
-            .source
-            .repositories(&self.job.selection)
-            .await
-            .map_err(|fault| SyncError::Source(fault.text()))?;
+        let (names, more) =
+            self.source.repositories(&self.job.selection).await.map_err(|fault| {
+                fault.wait().into_iter().for_each(|wait| self.health.pause(wait));
+                SyncError::Source(fault.text())
+            })?;
         plan.deferred += more;
         let (mut end, mut failures_in_a_row) = (PlanEnd::Whole, 0);
         for from in names {
@@ -53,7 +53,7 @@ impl Engine {
                 end = PlanEnd::Stopped;
                 break;
             }
-            if failures_in_a_row >= FAILURES_IN_A_ROW_MAX {
+            if failures_in_a_row >= FAILURES_IN_A_ROW_MAX || self.health.paused_until().is_some() {
                 let reason = "it was not looked at, nor what sorts behind it, as too much failed";
                 problems.add(&from, None, reason.to_owned());
                 break;
@@ -62,6 +62,7 @@ impl Engine {
             let planned = self.plan_repository(&from, items_max, &mut plan, &mut problems).await;
             (end, failures_in_a_row) = match &planned {
                 Err(fault) if fault.is_of_all() => {
+                    fault.wait().into_iter().for_each(|wait| self.health.pause(wait));
                     (PlanEnd::BrokenOff { wait: fault.wait() }, failures_in_a_row + 1)
                 }
                 _ => (PlanEnd::Whole, 0),

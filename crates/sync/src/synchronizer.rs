@@ -78,8 +78,12 @@ impl Synchronizer {
     /// Plans, queues, and works off what is queued and due.
     ///
     /// # Errors
-    /// [`SyncError`].
+    /// [`SyncError`]; `Paused` while the remote wants to be left alone, by what this process has heard
+    /// from it.
     pub async fn run(&self, stop: &CancellationToken) -> Result<RunReport, SyncError> {
+        if let Some(until) = self.engine.health.paused_until() {
+            return Err(SyncError::Paused { until });
+        }
         let (paths, queue) = self.queue()?;
         let work = async {
             let tally = Tally::new(Arc::clone(&self.engine.totals));
@@ -98,7 +102,7 @@ impl Synchronizer {
         under_lease(&self.engine.registry, &paths, work.boxed()).await
     }
 
-    /// Works off what is queued and due.
+    /// Works off what is queued and due; nothing while the remote wants to be left alone.
     ///
     /// # Errors
     /// [`SyncError`].

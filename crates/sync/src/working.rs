@@ -16,11 +16,9 @@ use crate::SyncError;
 use crate::copy::{Copy, Outcome};
 use crate::engine::Engine;
 use crate::fault::{Fault, Result};
-use crate::limits::{
-    ATTEMPTS_MAX, CONCURRENCY_MAX, FAILURES_IN_A_ROW_MAX, PAUSE, WAITED_FOR_MAX,
-};
+use crate::limits::{ATTEMPTS_MAX, CONCURRENCY_MAX, FAILURES_IN_A_ROW_MAX, PAUSE, WAITED_FOR_MAX};
 use crate::queue::{Item, Queue, key_of};
-use crate::retries::{self, after};
+use crate::retries;
 use crate::tally::Tally;
 
 /// One pass over a queue.
@@ -40,8 +38,6 @@ pub(crate) struct Worker<'a> {
     /// What was given up at some time, by key.
     failed: HashSet<Box<str>>,
     failures_in_a_row: u32,
-    /// Nothing more is begun, before then.
-    paused: Option<Timestamp>,
 }
 
 type Copies<'a> = FuturesUnordered<BoxFuture<'a, (Item, Result<Outcome>)>>;
@@ -72,7 +68,6 @@ impl<'a> Worker<'a> {
             keys_in_hand: HashSet::new(),
             failed: HashSet::new(),
             failures_in_a_row: 0,
-            paused: None,
         }
     }
 
@@ -82,11 +77,12 @@ impl<'a> Worker<'a> {
         self.list().await?;
         let mut copies = Copies::new();
         loop {
-            if !stop.is_cancelled() && self.paused.is_none() {
+            let may_begin = !stop.is_cancelled() && self.paused_until().is_none();
+            if may_begin {
                 self.begin(&mut copies).await?;
             }
             if copies.is_empty() {
-                if stop.is_cancelled() || self.paused.is_some() {
+                if !may_begin {
                     break;
                 }
                 self.list().await?;
@@ -99,12 +95,12 @@ impl<'a> Worker<'a> {
                 Some((item, outcome)) = copies.next() => self.end(item, outcome).await?,
                 // What is half done is given up; it is queued still.
                 () = stop.cancelled() => copies.clear(),
-                () = self.queued.notified(), if self.paused.is_none() => self.list().await?,
+                () = self.queued.notified(), if may_begin => self.list().await?,
             }
         }
         let items = self.queue.ids().await?.len();
         self.engine.queued.store(items, Ordering::Relaxed);
-        let next_due = match (items, self.paused) {
+        let next_due = match (items, self.paused_until()) {
             (0, _) => None,
             (_, Some(paused)) => Some(paused),
             (_, None) => Some(self.first_due().unwrap_or_else(Timestamp::now)),
@@ -169,7 +165,7 @@ impl<'a> Worker<'a> {
         match outcome {
             Outcome::Copied => {
                 self.tally.copied();
-                self.engine.note_worked();
+                self.engine.health.note_worked();
             }
             Outcome::Skipped => self.tally.skipped(),
         }
@@ -185,17 +181,16 @@ impl<'a> Worker<'a> {
     }
 
     async fn failed(&mut self, mut item: Item, fault: &Fault) -> Result<(), SyncError> {
-        let now = Timestamp::now();
         if fault.is_of_all() {
             self.failures_in_a_row += 1;
             if self.failures_in_a_row >= FAILURES_IN_A_ROW_MAX {
-                self.paused = Some(after(now, PAUSE));
+                self.engine.health.pause(PAUSE);
             }
         }
         if let Some(wait) = fault.wait() {
-            self.paused = Some(self.paused.map_or(after(now, wait), |p| p.max(after(now, wait))));
+            self.engine.health.pause(wait);
         }
-        retries::note(&mut item, fault, self.engine.worked_at(), now);
+        retries::note(&mut item, fault, self.engine.health.worked_at(), Timestamp::now());
         let is_given_up = fault.is_final() || item.attempts >= ATTEMPTS_MAX;
         self.tally.failed(!is_given_up);
         tracing::warn!(
@@ -232,6 +227,10 @@ impl<'a> Worker<'a> {
             self.ids.push_back(id);
         }
         true
+    }
+
+    fn paused_until(&self) -> Option<Timestamp> {
+        self.engine.health.paused_until()
     }
 
     fn first_due(&self) -> Option<Timestamp> {

@@ -14,7 +14,7 @@ use super::{Content, Found, Pieces, sorted};
 use crate::Selection;
 use crate::ages::Ages;
 use crate::fault::{Fault, Result, is_too_much};
-use crate::limits::{CONFIGURATION_BYTES_MAX, HOLD_MAX, HOLDS_MAX, REPOSITORIES_MAX};
+use crate::limits::{CONFIGURATION_BYTES_MAX, HOLD_MAX, HOLD_MIN, HOLDS_MAX, REPOSITORIES_MAX};
 
 /// A remote, as a side of a job.
 #[derive(Debug, Clone)]
@@ -46,7 +46,7 @@ impl There {
                     if is_too_much(status) && wait <= HOLD_MAX && holds < HOLDS_MAX =>
                 {
                     holds += 1;
-                    self.upstream.hold(wait);
+                    self.upstream.hold(wait.max(HOLD_MIN));
                 }
                 outcome => return outcome,
             }

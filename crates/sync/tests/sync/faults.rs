@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use oci::Digest;
 use serde_json::Value;
-use sync::{Direction, Job, Synchronizer};
+use sync::{Direction, Job, SyncError, Synchronizer};
 use tokio_util::sync::CancellationToken;
 
 use crate::fake::{Act, Admission, FakeRegistry};
 use crate::support::{
-    client, copied, has_blob, image, job, push_image, registry, run, sha256, tagged,
+    client, copied, has_blob, image, job, name, push_image, reference, registry, run, sha256,
+    tagged,
 };
 
 fn put(remote: &FakeRegistry, tag: &str, (manifest, parts): (Value, Vec<Vec<u8>>)) -> Digest {
@@ -69,6 +70,59 @@ async fn a_remote_that_wants_a_rest_gets_it() {
     assert_eq!(oldest.attempts, 0, "that says nothing of the item");
     let due = synchronizer.counts().next_due.unwrap();
     assert!(due.duration_since(jiff::Timestamp::now()).as_secs() > 3500);
+}
+
+#[tokio::test]
+async fn a_remote_that_wants_to_be_left_alone_is_not_asked_by_anything() {
+    let remote = FakeRegistry::start().await;
+    let here = registry();
+    for tag in ["v1", "v2", "v3"] {
+        push_image(&here, "a", Some(tag), &[tag.as_bytes()]).await;
+    }
+    let alone = vec![("retry-after".to_owned(), "3600".to_owned())];
+    remote.fail("/v2/a/blobs", 1000, Act::Answer(429, alone, Vec::new()));
+    let job = job(Direction::To(client(&remote.url())), &["a"]);
+    let synchronizer = Synchronizer::new(Arc::clone(&here), job, None);
+    let stop = CancellationToken::new();
+    assert_eq!(synchronizer.run(&stop).await.unwrap().left, 3);
+    let asked = remote.seen().len();
+
+    let digest = push_image(&here, "a", Some("v4"), &[b"v4"]).await;
+    synchronizer.pushed(&name("a"), &reference("v4"), digest).await.unwrap();
+    let report = synchronizer.work(&stop).await.unwrap();
+    assert_eq!((report.retried, report.left), (0, 4));
+    let paused = synchronizer.run(&stop).await.unwrap_err();
+    assert!(matches!(paused, SyncError::Paused { .. }), "{paused}");
+    assert_eq!(remote.seen().len(), asked);
+    assert!(secs_until(synchronizer.counts().next_due) > 3500);
+}
+
+#[tokio::test]
+async fn a_remote_that_wants_no_rest_but_takes_nothing_gets_one() {
+    let remote = FakeRegistry::start().await;
+    put(&remote, "v1", image(&[b"one"], None));
+    let none = vec![("retry-after".to_owned(), "0".to_owned())];
+    remote.fail("GET /v2/a/blobs", 1000, Act::Answer(429, none, Vec::new()));
+    let synchronizer = Synchronizer::new(registry(), from(&remote), None);
+    let report = synchronizer.run(&CancellationToken::new()).await.unwrap();
+    assert_eq!((report.retried, report.left), (1, 1));
+    assert!(secs_until(synchronizer.counts().next_due) >= 8);
+}
+
+#[tokio::test]
+async fn a_remote_that_wants_to_be_left_alone_is_not_planned_for() {
+    let remote = FakeRegistry::start().await;
+    let alone = vec![("retry-after".to_owned(), "3600".to_owned())];
+    remote.fail("/v2/a/tags", 1, Act::Answer(429, alone, Vec::new()));
+    let job = job(Direction::From(client(&remote.url())), &["a", "b"]);
+    let synchronizer = Synchronizer::new(registry(), job, None);
+    let report = synchronizer.run(&CancellationToken::new()).await.unwrap();
+    assert_eq!((remote.count("/v2/b/"), report.problems.len()), (0, 2), "{report:?}");
+    assert!(secs_until(report.plan_again) > 3500);
+}
+
+fn secs_until(time: Option<jiff::Timestamp>) -> i64 {
+    time.unwrap().duration_since(jiff::Timestamp::now()).as_secs()
 }
 
 #[tokio::test]

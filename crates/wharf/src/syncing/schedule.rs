@@ -144,6 +144,10 @@ async fn act(job: &Scheduled, app: &App, stop: &CancellationToken, times: &mut T
             debug!(job = job.name(), "{failure}");
             Some(BUSY_RETRY)
         }
+        Some(Err(failure @ SyncError::Paused { until })) => {
+            debug!(job = job.name(), "{failure}");
+            Some(SystemTime::from(until).duration_since(ended).unwrap_or_default())
+        }
         Some(Err(failure)) => {
             error!(job = job.name(), error = %failure, "the job failed");
             Some(RETRY_AFTER)
