@@ -79,7 +79,8 @@ impl<'a> Copy<'a> {
         let mut tree = Vec::new();
         let mut root = self.bring(digest, 0, &mut tree).await?;
         if self.engine.job.referrers {
-            self.put_by_digest(&mut root).await?;
+            let lists_subject = self.put_by_digest(&mut root).await?;
+            self.list_with_subject(&mut root, lists_subject).await?;
             self.bring_referrers(&tree).await?;
         }
         match tag {

@@ -3,9 +3,10 @@
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use oci::{Digest, Reference};
+use serde_json::{Map, Value};
 use std::collections::HashSet;
 
-use super::Copy;
+use super::{Brought, Copy};
 use crate::fault::Result;
 use crate::limits::REFERRERS_DEPTH_MAX;
 use crate::place::{Content, Place};
@@ -54,13 +55,46 @@ impl Copy<'_> {
                     self.bring_referrers_of(digest, depth + 1).await?;
                 }
             }
-            if let (Place::There(there), false) = (&self.engine.target, unlisted.is_empty()) {
-                // One at a time, so that none overwrites what another has added.
-                let _turn = self.engine.turns.of(&self.to, &subject).await;
-                there.tag_referrers(&self.to, &subject, unlisted).await?;
-            }
-            Ok(())
+            self.tag_unlisted(&subject, unlisted).await
         }
         .boxed()
+    }
+
+    /// Has the target list what is there with what it refers to, if it refers to anything.
+    /// `lists_subject` is what came of putting it there: `None` when it was there already.
+    pub(super) async fn list_with_subject(
+        &self,
+        brought: &mut Brought,
+        lists_subject: Option<bool>,
+    ) -> Result<()> {
+        if self.engine.writes_here() || lists_subject == Some(true) {
+            return Ok(());
+        }
+        let found = self.content(brought).await?;
+        let content = Content::parse(found)?;
+        let descriptor = content.descriptor(found);
+        let Some(subject) = content.manifest.subject_digest() else { return Ok(()) };
+        if lists_subject.is_none() {
+            // Whoever put it there may not have come to this; what the target says is asked anew.
+            let listed = self.engine.target.referrers(&self.to, &subject).await?;
+            if listed.contains(&brought.digest) || self.put(brought, None).await? {
+                return Ok(());
+            }
+        }
+        self.tag_unlisted(&subject, vec![descriptor]).await
+    }
+
+    /// Adds what the target does not list to the list that lies there under a tag.
+    async fn tag_unlisted(
+        &self,
+        subject: &Digest,
+        unlisted: Vec<Map<String, Value>>,
+    ) -> Result<()> {
+        if let (Place::There(there), false) = (&self.engine.target, unlisted.is_empty()) {
+            // One at a time, so that none overwrites what another has added.
+            let _turn = self.engine.turns.of(&self.to, subject).await;
+            there.tag_referrers(&self.to, subject, unlisted).await?;
+        }
+        Ok(())
     }
 }

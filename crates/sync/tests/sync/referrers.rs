@@ -4,11 +4,12 @@ use oci::{Digest, MediaType, Reference};
 use registry::Registry;
 use serde_json::{Value, json};
 use sync::{Direction, Reason, Synchronizer};
+use tokio_util::sync::CancellationToken;
 
 use crate::fake::FakeRegistry;
 use crate::support::{
-    Remote, client, copied, from, has, image, job, name, push, push_image, push_index, registry,
-    sha256, tagged, to,
+    Remote, client, copied, from, has, image, job, name, push, push_image, push_index, reference,
+    registry, sha256, tagged, to,
 };
 
 /// Pushes something that refers to a manifest.
@@ -88,4 +89,51 @@ async fn a_remote_that_lists_no_referrers_gets_the_list_as_a_tag() {
     assert_eq!(listed[0]["artifactType"], "application/x.signature");
     assert_eq!(listed[0]["annotations"]["of"], "a test");
     assert_eq!(copied(&here, &job).await.planned, 0);
+}
+
+#[tokio::test]
+async fn a_signature_that_is_pushed_later_is_added_to_the_list_that_lies_under_a_tag() {
+    let remote = FakeRegistry::start().await;
+    let here = registry();
+    let mut job = job(Direction::To(client(&remote.url())), &["a"]);
+    job.referrers = true;
+    let synchronizer = Synchronizer::new(here.clone(), job, None);
+    let stop = CancellationToken::new();
+    let image = push_image(&here, "a", Some("v1"), &[b"base"]).await;
+    synchronizer.pushed(&name("a"), &reference("v1"), image).await.unwrap();
+    assert_eq!(synchronizer.work(&stop).await.unwrap().copied, 1);
+
+    let mut signatures = Vec::new();
+    for what in ["one", "two"] {
+        let signature = sign(&here, "a", &image, what.as_bytes()).await;
+        signatures.push(signature.to_string());
+        let by_digest = Reference::Digest(signature);
+        assert!(synchronizer.pushed(&name("a"), &by_digest, signature).await.unwrap());
+    }
+    assert_eq!(synchronizer.work(&stop).await.unwrap().copied, 2);
+    signatures.sort_unstable();
+    assert_eq!(listed_under_tag(&remote, &image), signatures);
+
+    // As when it ended between the two.
+    remote.take_manifest("a", &image.referrers_tag());
+    let again = Reference::parse(&signatures[0]).unwrap();
+    let digest = oci::Digest::parse(&signatures[0]).unwrap();
+    assert!(synchronizer.pushed(&name("a"), &again, digest).await.unwrap());
+    assert_eq!(synchronizer.work(&stop).await.unwrap().left, 0);
+    assert_eq!(listed_under_tag(&remote, &image), signatures[..1]);
+    let asked = remote.count("PUT ");
+    assert!(synchronizer.pushed(&name("a"), &again, digest).await.unwrap());
+    assert_eq!(synchronizer.work(&stop).await.unwrap().skipped, 1);
+    assert_eq!(remote.count("PUT "), asked);
+}
+
+/// The digests in the list of referrers that lies under a tag, sorted.
+fn listed_under_tag(remote: &FakeRegistry, subject: &Digest) -> Vec<String> {
+    let (_, index) = remote.manifest("a", &subject.referrers_tag()).unwrap();
+    let index: Value = serde_json::from_slice(&index).unwrap();
+    let listed = index["manifests"].as_array().unwrap().iter();
+    let mut digests: Vec<_> =
+        listed.map(|one| one["digest"].as_str().unwrap().to_owned()).collect();
+    digests.sort_unstable();
+    digests
 }
