@@ -14,7 +14,7 @@ use crate::fault::{Fault, Result};
 use crate::health::Health;
 use crate::place::{Here, Place, There};
 use crate::tally::Totals;
-use crate::turns::{Mountable, Turns};
+use crate::turns::{Mountable, Turns, Whole};
 use crate::{Direction, Gate, Job};
 
 /// A job with its two sides, and what is remembered of them.
@@ -29,6 +29,7 @@ pub(crate) struct Engine {
     pub(crate) pace: Arc<registry::Pace>,
     pub(crate) turns: Turns,
     pub(crate) mountable: Mountable,
+    pub(crate) whole: Whole,
     pub(crate) companions: Companions,
     pub(crate) ages: Ages,
     pub(crate) totals: Arc<Totals>,
@@ -57,6 +58,7 @@ impl Engine {
             protected,
             turns: Turns::default(),
             mountable: Mountable::default(),
+            whole: Whole::default(),
             companions: Companions::default(),
             ages: Ages::default(),
             totals: Arc::default(),

@@ -79,6 +79,12 @@ impl Fault {
         }
     }
 
+    /// Whether a manifest is not here, or so damaged that it may as well not be.
+    pub(crate) fn is_unknown_here(&self) -> bool {
+        use registry::Error::{Corrupt, ManifestUnknown};
+        matches!(self, Self::Here(error) if matches!(**error, ManifestUnknown { .. } | Corrupt { .. }))
+    }
+
     /// Whether it says nothing of what was tried, even if other things work: there is no room for it
     /// just now, or the remote is asked too much.
     pub(crate) fn is_not_of_item(&self) -> bool {

@@ -64,6 +64,9 @@ pub const RESUME_AFTER: Duration = Duration::from_millis(500);
 /// Blobs of which it is remembered in which repository of a remote they are, about 150 bytes each.
 pub const MOUNTABLE_MAX: usize = 50_000;
 
+/// Manifests of which it is remembered that the target has them in whole, about 150 bytes each.
+pub const WHOLE_MAX: usize = 50_000;
+
 /// Repositories of which the tags that belong to other manifests are remembered.
 pub const COMPANIONS_REPOSITORIES_MAX: usize = 32;
 

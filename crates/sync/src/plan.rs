@@ -12,6 +12,8 @@ pub enum Reason {
     New,
     /// The target's tag names something else.
     Moved,
+    /// The target has the index, and lacks a manifest of it that the job copies.
+    Incomplete,
     /// The target lacks something that refers to it.
     Referrers,
     /// It was pushed here a moment ago.

@@ -151,10 +151,10 @@ impl Engine {
         let reason = match self.target.resolve(to, &reference).await? {
             None => Reason::New,
             Some(there) if there != digest => Reason::Moved,
-            Some(_) if self.job.referrers && self.lacks(from, to, digest, companions).await? => {
-                Reason::Referrers
-            }
-            Some(_) => return Ok(None),
+            Some(_) => match self.lacked(from, to, digest, companions).await? {
+                Some(reason) => reason,
+                None => return Ok(None),
+            },
         };
         let size_bytes = match &self.source {
             Place::Here(_) => self.size_of(from, digest).await?,
@@ -212,20 +212,64 @@ impl Engine {
         Ok(tree)
     }
 
-    /// Whether the target lacks anything that refers to a manifest, or to one below it.
-    async fn lacks(
+    /// What the target lacks of a manifest that it has.
+    async fn lacked(
         &self,
         from: &RepositoryName,
         to: &RepositoryName,
         digest: Digest,
         companions: &ByDigest,
-    ) -> Result<bool> {
-        // Both sides have it, and here it can be read without being counted by anybody.
-        let (place, name) = match &self.source {
-            Place::Here(_) => (&self.source, from),
-            Place::There(_) => (&self.target, to),
+    ) -> Result<Option<Reason>> {
+        // Nothing is asked of what is known to be there in whole, and has no referrers to look for.
+        if !self.job.referrers && self.whole.has(to, &digest) {
+            return Ok(None);
+        }
+        let Some(tree) = self.tree_at_target(from, to, digest).await? else {
+            return Ok(Some(Reason::Incomplete));
         };
-        let mut level = self.tree_of(place, name, digest).await?;
+        self.whole.note(to, &digest);
+        let lacks_referrers = self.job.referrers && self.lacks(from, to, tree, companions).await?;
+        Ok(lacks_referrers.then_some(Reason::Referrers))
+    }
+
+    /// A manifest that both sides have, and the manifests that are copied with it; `None` when the
+    /// target lacks one of these, as it does when they were left out by `platforms` before.
+    async fn tree_at_target(
+        &self,
+        from: &RepositoryName,
+        to: &RepositoryName,
+        root: Digest,
+    ) -> Result<Option<Vec<Digest>>> {
+        // Here it can be read without being counted by anybody.
+        match &self.source {
+            Place::There(_) => match self.tree_of(&self.target, to, root).await {
+                Err(fault) if fault.is_unknown_here() => Ok(None),
+                tree => tree.map(Some),
+            },
+            Place::Here(_) => {
+                let tree = self.tree_of(&self.source, from, root).await?;
+                if !self.whole.has(to, &root) {
+                    for digest in tree.iter().skip(1) {
+                        let by_digest = Reference::Digest(*digest);
+                        if self.target.resolve(to, &by_digest).await?.is_none() {
+                            return Ok(None);
+                        }
+                    }
+                }
+                Ok(Some(tree))
+            }
+        }
+    }
+
+    /// Whether the target lacks anything that refers to any of these manifests.
+    async fn lacks(
+        &self,
+        from: &RepositoryName,
+        to: &RepositoryName,
+        tree: Vec<Digest>,
+        companions: &ByDigest,
+    ) -> Result<bool> {
+        let mut level = tree;
         // Gathered first: an iterator over closures may not wait in a future that is to be sent.
         let tags: Vec<_> = level.iter().filter_map(|d| companions.get(d)).flatten().collect();
         for tag in tags {

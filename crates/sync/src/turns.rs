@@ -1,12 +1,12 @@
-//! What copies that run at the same time know of each other.
+//! What copies that run at the same time know of each other, and plans of those before them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use oci::{Digest, RepositoryName};
 use tokio::sync::OwnedMutexGuard;
 
-use crate::limits::MOUNTABLE_MAX;
+use crate::limits::{MOUNTABLE_MAX, WHOLE_MAX};
 
 /// From how many on those are forgotten that nobody holds any more.
 const TURNS_KEPT: usize = 1024;
@@ -58,5 +58,31 @@ impl Mountable {
             known.clear();
         }
         known.insert(*digest, name.clone());
+    }
+}
+
+/// Which manifests a repository of the target was seen to have with all that is copied with them, so
+/// that a remote is not asked for every child at every run.
+#[derive(Debug, Default)]
+pub(crate) struct Whole(Mutex<HashSet<Key>>);
+
+impl Whole {
+    /// Whether a manifest is one of these.
+    pub(crate) fn has(&self, name: &RepositoryName, digest: &Digest) -> bool {
+        self.lock().contains(&(name.clone(), *digest))
+    }
+
+    /// Notes that one is.
+    pub(crate) fn note(&self, name: &RepositoryName, digest: &Digest) {
+        let mut known = self.lock();
+        if known.len() >= WHOLE_MAX {
+            // What is forgotten is asked again, and that is all.
+            known.clear();
+        }
+        known.insert((name.clone(), *digest));
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashSet<Key>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

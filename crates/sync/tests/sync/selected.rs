@@ -4,7 +4,8 @@ use std::num::NonZeroUsize;
 
 use oci::{MediaType, RepositoryName};
 use serde_json::json;
-use sync::{Direction, Platform, Platforms, Synchronizer, VersionRange};
+use sync::{Direction, Platform, Platforms, Reason, Synchronizer, VersionRange};
+use tokio_util::sync::CancellationToken;
 
 use crate::fake::FakeRegistry;
 use crate::support::{
@@ -110,4 +111,39 @@ async fn of_an_index_only_the_platforms_that_are_wanted_come_and_it_stays_what_i
     assert!(has(&here, "a", &arm64).await);
     assert!(!has(&here, "a", &amd64).await);
     assert_eq!(copied(&here, &job).await.planned, 0);
+}
+
+#[tokio::test]
+async fn platforms_that_are_wanted_later_come_later() {
+    let remote = Remote::start().await;
+    let (index, [amd64, arm64]) = push_index(&remote.registry, "a", "v1").await;
+    for referrers in [false, true] {
+        let (here, there) = (registry(), FakeRegistry::start().await);
+        let mut from = from(&remote, &["a"]);
+        let mut to = job(Direction::To(client(&there.url())), &["a"]);
+        (from.name, to.name) = ("from".to_owned(), "to".to_owned());
+        (from.referrers, to.referrers) = (referrers, referrers);
+        let arm = Platforms(vec![Platform::parse("linux/arm64").unwrap()]);
+        (from.platforms, to.platforms) = (arm.clone(), arm);
+        copied(&here, &from).await;
+        copied(&here, &to).await;
+        let has_there = |digest: &oci::Digest| there.manifest("a", &digest.to_string()).is_some();
+        assert!(!has(&here, "a", &amd64).await && !has_there(&amd64));
+
+        (from.platforms, to.platforms) = (Platforms::default(), Platforms::default());
+        let plan = Synchronizer::new(here.clone(), from.clone(), None).plan().await.unwrap();
+        assert_eq!(plan.items[0].reason, Reason::Incomplete, "{plan:?}");
+        copied(&here, &from).await;
+        copied(&here, &to).await;
+        assert_eq!(tagged(&here, "a", "v1").await, Some(index));
+        assert!(has(&here, "a", &amd64).await && has_there(&amd64) && has_there(&arm64));
+
+        // A child is asked for once, and not at every run.
+        let synchronizer = Synchronizer::new(here.clone(), to, None);
+        let stop = CancellationToken::new();
+        assert_eq!(synchronizer.run(&stop).await.unwrap().planned, 0);
+        let asked = there.count(&format!("HEAD /v2/a/manifests/{amd64}"));
+        assert_eq!(synchronizer.run(&stop).await.unwrap().planned, 0);
+        assert_eq!(there.count(&format!("HEAD /v2/a/manifests/{amd64}")), asked);
+    }
 }

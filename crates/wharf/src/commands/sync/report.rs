@@ -167,6 +167,7 @@ const fn reason(reason: Reason) -> &'static str {
     match reason {
         Reason::New => "new",
         Reason::Moved => "the tag moved",
+        Reason::Incomplete => "incomplete",
         Reason::Referrers => "referrers",
         Reason::Pushed => "pushed",
     }
