@@ -15,6 +15,7 @@ pub(crate) struct Health(Mutex<State>);
 struct State {
     worked_at: Option<Timestamp>,
     paused_until: Option<Timestamp>,
+    plan_failed: bool,
 }
 
 impl Health {
@@ -26,6 +27,16 @@ impl Health {
     /// When anything was copied last.
     pub(crate) fn worked_at(&self) -> Option<Timestamp> {
         self.lock().worked_at
+    }
+
+    /// Notes whether a run came to a plan, be it one with gaps.
+    pub(crate) fn note_planned(&self, is_planned: bool) {
+        self.lock().plan_failed = !is_planned;
+    }
+
+    /// Whether the last run came to a plan, if there was one.
+    pub(crate) fn is_planned(&self) -> bool {
+        !self.lock().plan_failed
     }
 
     /// Has nothing begun for so long. A pause that ends later stays.

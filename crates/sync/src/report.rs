@@ -94,10 +94,11 @@ impl RunReport {
         }
     }
 
-    /// Whether all went well: nothing is left, and nothing went wrong.
+    /// Whether all went well: nothing is left, nor left out, and nothing went wrong.
     #[must_use]
     pub fn is_success(&self) -> bool {
-        !self.stopped && self.left == 0 && self.failed == 0 && self.problems.is_empty()
+        let is_all = !self.stopped && self.left == 0 && self.deferred == 0;
+        is_all && self.failed == 0 && self.problems.is_empty() && self.problems_unlisted == 0
     }
 }
 

@@ -87,7 +87,9 @@ impl Synchronizer {
         let (paths, queue) = self.queue()?;
         let work = async {
             let tally = Tally::new(Arc::clone(&self.engine.totals));
-            let (plan, end) = self.enqueue(&paths, &queue, stop).await?;
+            let planned = self.enqueue(&paths, &queue, stop).await;
+            self.engine.health.note_planned(planned.is_ok());
+            let (plan, end) = planned?;
             let left = Worker::new(&self.engine, &queue, &tally, &self.queued).run(stop).await?;
             let mut report = tally.report();
             report.planned = plan.items.len() as u64;
@@ -102,20 +104,25 @@ impl Synchronizer {
         under_lease(&self.engine.registry, &paths, work.boxed()).await
     }
 
-    /// Works off what is queued and due; nothing while the remote wants to be left alone.
+    /// Works off what is queued and due; nothing while the remote wants to be left alone. What went
+    /// wrong with the last run stays in what is kept of it until it is settled.
     ///
     /// # Errors
     /// [`SyncError`].
     pub async fn work(&self, stop: &CancellationToken) -> Result<RunReport, SyncError> {
         let (paths, queue) = self.queue()?;
         let work = async {
-            let tally = Tally::new(Arc::clone(&self.engine.totals));
+            let last = self.last(&paths).await?;
+            let tally = Tally::following(Arc::clone(&self.engine.totals), last.as_ref());
             let left = Worker::new(&self.engine, &queue, &tally, &self.queued).run(stop).await?;
             let mut report = tally.report();
             (report.left, report.stopped) = (left.items, left.stopped);
+            report.planned_as(last.as_ref());
             if tally.has_any() {
-                report.planned_as(self.last(&paths).await?.as_ref());
-                self.keep(&paths, &report).await?;
+                let mut kept = report.clone();
+                kept.deferred = last.map_or(0, |last| last.deferred);
+                tally.carry_over(&mut kept);
+                self.keep(&paths, &kept).await?;
             }
             Ok(report)
         };
@@ -205,7 +212,7 @@ impl Synchronizer {
 
     /// Keeps what a run did.
     async fn keep(&self, paths: &SyncPaths, report: &RunReport) -> Result<(), SyncError> {
-        if report.is_success() {
+        if report.is_success() && self.engine.health.is_planned() {
             self.engine.totals.change(|counts| counts.succeeded = Some(Timestamp::now()));
         }
         Ok(self.engine.registry.driver().put(&paths.last(), note(report)).await?)

@@ -41,6 +41,8 @@ pub(crate) struct Tally {
     manifests: AtomicU64,
     bytes: AtomicU64,
     problems: Mutex<Problems>,
+    /// Those of the run before it that are not settled yet.
+    carried: Mutex<Problems>,
 }
 
 /// Problems, the first of them by name.
@@ -59,6 +61,17 @@ impl Problems {
         let (repository, reference) = (name.to_string(), of.map(ToString::to_string));
         self.listed.push(Problem { repository, reference, reason });
     }
+
+    /// Forgets what went wrong with something.
+    fn settle(&mut self, name: &RepositoryName, of: &Reference) {
+        if self.listed.is_empty() {
+            return;
+        }
+        let of = of.to_string();
+        self.listed.retain(|problem| {
+            problem.repository != name.as_str() || problem.reference.as_ref() != Some(&of)
+        });
+    }
 }
 
 impl Tally {
@@ -75,7 +88,19 @@ impl Tally {
             manifests: AtomicU64::default(),
             bytes: AtomicU64::default(),
             problems: Mutex::default(),
+            carried: Mutex::default(),
         }
+    }
+
+    /// Of a pass that only works off what there is, after this run: what went wrong then is so still,
+    /// unless the pass settles it.
+    pub(crate) fn following(totals: Arc<Totals>, last: Option<&RunReport>) -> Self {
+        let mut tally = Self::new(totals);
+        if let Some(last) = last {
+            let (listed, unlisted) = (last.problems.clone(), last.problems_unlisted);
+            tally.carried = Mutex::new(Problems { listed, unlisted });
+        }
+        tally
     }
 
     pub(crate) fn copied(&self) {
@@ -112,6 +137,21 @@ impl Tally {
     /// So much passed in this run, which the totals know already.
     pub(crate) fn passed(&self, bytes: u64) {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Something was copied, or given up anew: what went wrong with it before is over.
+    pub(crate) fn settled(&self, name: &RepositoryName, of: &Reference) {
+        self.carried.lock().unwrap_or_else(PoisonError::into_inner).settle(name, of);
+    }
+
+    /// Puts in front of a report's problems those of before that are not settled.
+    pub(crate) fn carry_over(&self, report: &mut RunReport) {
+        let mut carried = self.carried.lock().unwrap_or_else(PoisonError::into_inner);
+        let Problems { listed, unlisted } = std::mem::take(&mut *carried);
+        report.problems.splice(0..0, listed);
+        let too_many = report.problems.len().saturating_sub(PROBLEMS_LISTED_MAX);
+        report.problems.truncate(PROBLEMS_LISTED_MAX);
+        report.problems_unlisted += unlisted + too_many as u64;
     }
 
     pub(crate) fn problem(&self, name: &RepositoryName, of: Option<&Reference>, reason: String) {

@@ -162,6 +162,7 @@ impl<'a> Worker<'a> {
             Err(fault) => return self.failed(item, &fault).await,
         };
         self.failures_in_a_row = 0;
+        self.tally.settled(&item.repository, &item.reference);
         match outcome {
             Outcome::Copied => {
                 self.tally.copied();
@@ -198,6 +199,7 @@ impl<'a> Worker<'a> {
             attempts = item.attempts, is_given_up, error = item.error, "not synchronized"
         );
         if is_given_up {
+            self.tally.settled(&item.repository, &item.reference);
             self.tally.problem(&item.repository, Some(&item.reference), fault.text());
             self.failed.insert(item.key().into());
             return Ok(self.queue.give_up(&item).await?);

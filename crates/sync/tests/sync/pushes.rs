@@ -4,10 +4,13 @@ use std::sync::Arc;
 
 use oci::Reference;
 use serde_json::json;
-use sync::{Reason, Synchronizer};
+use sync::{Direction, Reason, Synchronizer};
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{Remote, from, has, image, push, push_image, reference, registry, tagged, to};
+use crate::fake::{Act, FakeRegistry};
+use crate::support::{
+    Remote, client, from, has, image, job, push, push_image, reference, registry, tagged, to,
+};
 
 #[tokio::test]
 async fn what_was_pushed_is_queued_on_the_storage_and_outlives_the_process() {
@@ -115,4 +118,51 @@ async fn what_is_worked_off_after_a_push_is_no_run_of_the_job() {
     stop.cancel();
     assert!(synchronizer.run(&stop).await.unwrap().stopped);
     assert_eq!(synchronizer.status().await.unwrap().last.unwrap().planned_at, planned_at);
+}
+
+#[tokio::test]
+async fn what_is_worked_off_later_does_not_hide_what_went_wrong_with_a_run() {
+    let remote = FakeRegistry::start().await;
+    let here = registry();
+    let name = crate::support::name("a");
+    let bad = push_image(&here, "a", Some("bad"), &[b"bad"]).await;
+    remote.fail("PUT /v2/a/manifests/bad", 1, Act::status(400));
+    let job = job(Direction::To(client(&remote.url())), &["a"]);
+    let synchronizer = Synchronizer::new(Arc::clone(&here), job, None);
+    let stop = CancellationToken::new();
+    let report = synchronizer.run(&stop).await.unwrap();
+    assert_eq!((report.failed, report.problems.len()), (1, 1));
+
+    let good = push_image(&here, "a", Some("good"), &[b"good"]).await;
+    synchronizer.pushed(&name, &reference("good"), good).await.unwrap();
+    let report = synchronizer.work(&stop).await.unwrap();
+    assert_eq!((report.copied, report.problems.len()), (1, 0), "it is told once");
+    let last = synchronizer.status().await.unwrap().last.unwrap();
+    assert_eq!((last.copied, last.problems[0].reference.as_deref()), (1, Some("bad")));
+    assert_eq!(synchronizer.counts().succeeded, None);
+
+    synchronizer.pushed(&name, &reference("bad"), bad).await.unwrap();
+    assert_eq!(synchronizer.work(&stop).await.unwrap().copied, 1);
+    assert_eq!(synchronizer.status().await.unwrap().last.unwrap().problems, []);
+    assert!(synchronizer.counts().succeeded.is_some());
+}
+
+#[tokio::test]
+async fn what_was_left_out_of_a_plan_is_left_out_after_the_queue_is_worked_off() {
+    let remote = FakeRegistry::start().await;
+    let here = registry();
+    push_image(&here, "a", Some("v1"), &[b"base"]).await;
+    remote.fail("HEAD /v2/a/manifests/v1", 1, Act::status(403));
+    let job = job(Direction::To(client(&remote.url())), &["a"]);
+    let synchronizer = Synchronizer::new(Arc::clone(&here), job, None);
+    let stop = CancellationToken::new();
+    assert_eq!(synchronizer.run(&stop).await.unwrap().problems.len(), 1);
+    let digest = push_image(&here, "a", Some("v2"), &[b"more"]).await;
+    let name = crate::support::name("a");
+    synchronizer.pushed(&name, &reference("v2"), digest).await.unwrap();
+    assert_eq!(synchronizer.work(&stop).await.unwrap().copied, 1);
+    assert_eq!(synchronizer.status().await.unwrap().last.unwrap().problems.len(), 1);
+    assert_eq!(synchronizer.counts().succeeded, None);
+    assert!(synchronizer.run(&stop).await.unwrap().is_success());
+    assert!(synchronizer.counts().succeeded.is_some());
 }
