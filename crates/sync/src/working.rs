@@ -77,6 +77,7 @@ impl<'a> Worker<'a> {
         self.list().await?;
         let mut copies = Copies::new();
         loop {
+            self.take_due();
             let may_begin = !stop.is_cancelled() && self.paused_until().is_none();
             if may_begin {
                 self.begin(&mut copies).await?;
@@ -96,6 +97,8 @@ impl<'a> Worker<'a> {
                 // What is half done is given up; it is queued still.
                 () = stop.cancelled() => copies.clear(),
                 () = self.queued.notified(), if may_begin => self.list().await?,
+                // A place is free for what is due by then.
+                () = self.due(), if may_begin && copies.len() < self.at_once() => {}
             }
         }
         let items = self.queue.ids().await?.len();
@@ -124,7 +127,7 @@ impl<'a> Worker<'a> {
 
     /// Begins as many copies as may be made at once.
     async fn begin(&mut self, copies: &mut Copies<'a>) -> Result<(), SyncError> {
-        let at_once = self.engine.job.concurrency.clamp(1, CONCURRENCY_MAX);
+        let at_once = self.at_once();
         let mut passed_over = Vec::new();
         while copies.len() < at_once
             && let Some(id) = self.ids.pop_front()
@@ -212,23 +215,39 @@ impl<'a> Worker<'a> {
     /// Waits for what is due soon; returns whether there is anything to do.
     async fn wait(&mut self, stop: &CancellationToken) -> bool {
         let Some(due) = self.first_due() else { return false };
-        let wait = due.duration_since(Timestamp::now());
-        let wait = Duration::try_from(wait).unwrap_or_default();
-        if wait > WAITED_FOR_MAX {
+        if until(due) > WAITED_FOR_MAX {
             return false;
         }
         tokio::select! {
-            () = tokio::time::sleep(wait) => {}
+            () = self.due() => {}
             () = stop.cancelled() => {}
             () = self.queued.notified() => {}
         }
+        true
+    }
+
+    /// Waits until something is due; for ever when nothing will be.
+    async fn due(&self) {
+        match self.first_due() {
+            Some(due) => tokio::time::sleep(until(due)).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Moves what is due by now to the front of what may be: the rest of the queue may be long.
+    fn take_due(&mut self) {
         let now = Timestamp::now();
+        let mut due = Vec::new();
         while self.waiting.first().is_some_and(|(due, _)| *due <= now)
             && let Some((_, id)) = self.waiting.pop_first()
         {
-            self.ids.push_back(id);
+            due.push(id);
         }
-        true
+        due.into_iter().rev().for_each(|id| self.ids.push_front(id));
+    }
+
+    fn at_once(&self) -> usize {
+        self.engine.job.concurrency.clamp(1, CONCURRENCY_MAX)
     }
 
     fn paused_until(&self) -> Option<Timestamp> {
@@ -238,6 +257,10 @@ impl<'a> Worker<'a> {
     fn first_due(&self) -> Option<Timestamp> {
         self.waiting.first().map(|(due, _)| *due)
     }
+}
+
+fn until(due: Timestamp) -> Duration {
+    Duration::try_from(due.duration_since(Timestamp::now())).unwrap_or_default()
 }
 
 async fn copy(engine: &Engine, tally: &Tally, item: &Item) -> Result<Outcome> {

@@ -184,6 +184,48 @@ async fn a_run_does_not_wait_for_every_repository_of_a_remote_that_is_gone() {
 }
 
 #[tokio::test]
+async fn what_is_due_again_does_not_wait_for_the_rest_of_the_queue() {
+    let remote = FakeRegistry::start().await;
+    for number in 0..20 {
+        put(&remote, &format!("v{number}"), image(&[&[number; 1000]], None));
+    }
+    let slow = Act::Pace(100, std::time::Duration::from_millis(20));
+    remote.fail("GET /v2/a/blobs", 10_000, slow);
+    remote.fail("GET /v2/a/manifests", 1, Act::status(500));
+    let job = Job { concurrency: 1, ..from(&remote) };
+    let report = copied(&registry(), &job).await;
+    assert_eq!((report.copied, report.retried), (20, 1));
+    assert!(!is_last(&remote, "GET /v2/a/manifests"), "it came after all others");
+}
+
+#[tokio::test]
+async fn what_is_due_again_does_not_wait_for_a_copy_that_takes_long() {
+    let remote = FakeRegistry::start().await;
+    put(&remote, "short", image(&[b"short"], None));
+    let long = sha256(&[7; 1000]);
+    put(&remote, "long", image(&[&[7; 1000]], None));
+    let slow = Act::Pace(10, std::time::Duration::from_millis(50));
+    remote.fail(&format!("GET /v2/a/blobs/{long}"), 1, slow);
+    remote.fail(&format!("GET /v2/a/blobs/{}", sha256(b"short")), 1, Act::status(500));
+    let here = registry();
+    let job = from(&remote);
+    let running = tokio::spawn({
+        let here = Arc::clone(&here);
+        async move { copied(&here, &job).await }
+    });
+    remote.wait_for(&format!("GET /v2/a/blobs/{}", sha256(b"short")), 2).await;
+    assert_eq!(tagged(&here, "a", "long").await, None);
+    assert_eq!(running.await.unwrap().copied, 2);
+}
+
+/// Whether the first thing that was asked for so is the last one that was, too.
+fn is_last(remote: &FakeRegistry, what: &str) -> bool {
+    let seen = remote.seen().into_iter().map(|seen| format!("{} {}", seen.method, seen.path));
+    let asked: Vec<_> = seen.filter(|line| line.contains(what)).collect();
+    asked.first() == asked.last()
+}
+
+#[tokio::test]
 async fn an_outage_gives_nothing_up() {
     let remote = FakeRegistry::start().await;
     let here = registry();
