@@ -67,7 +67,7 @@ impl Companions {
             return Ok(found);
         }
         let at = Instant::now();
-        let found = Arc::new(among(&source.tags(name).await?));
+        let found = Arc::new(among(&source.tags(name).await?.names));
         self.note(name, at, Arc::clone(&found));
         Ok(found)
     }

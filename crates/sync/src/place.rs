@@ -30,6 +30,14 @@ pub(crate) struct Found {
     pub(crate) content: Bytes,
 }
 
+/// The tags of a repository.
+#[derive(Debug, Default)]
+pub(crate) struct Tags {
+    pub(crate) names: Vec<Tag>,
+    /// Whether it has more than are looked at.
+    pub(crate) is_cut: bool,
+}
+
 /// A side of a job, of which is read.
 #[derive(Debug, Clone)]
 pub(crate) enum Place {
@@ -53,9 +61,9 @@ impl Place {
     }
 
     /// The tags of a repository; none when there is no such repository.
-    pub(crate) async fn tags(&self, name: &RepositoryName) -> Result<Vec<Tag>> {
+    pub(crate) async fn tags(&self, name: &RepositoryName) -> Result<Tags> {
         match self {
-            Self::Here(here) => here.tags(name).await,
+            Self::Here(here) => Ok(Tags { names: here.tags(name).await?, is_cut: false }),
             Self::There(there) => there.tags(name).await,
         }
     }

@@ -14,7 +14,7 @@ use crate::fault::Result;
 use crate::limits::{
     DEPTH_MAX, FAILURES_IN_A_ROW_MAX, LOOKS_AT_ONCE, MANIFESTS_MAX, REFERRERS_DEPTH_MAX,
 };
-use crate::place::{Content, Place};
+use crate::place::{Content, Place, Tags};
 use crate::tally::Problems;
 use crate::{Child, Plan, PlannedItem, Reason, SyncError};
 
@@ -84,7 +84,11 @@ impl Engine {
     ) -> Result<()> {
         let to = self.target_of(from)?;
         let at = Instant::now();
-        let tags = self.source.tags(from).await?;
+        let Tags { names: tags, is_cut } = self.source.tags(from).await?;
+        if is_cut {
+            let reason = format!("it has more tags than the {} that are looked at", tags.len());
+            problems.add(from, None, reason);
+        }
         let companions = match self.job.referrers {
             true => among(&tags),
             false => ByDigest::new(),

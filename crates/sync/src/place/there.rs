@@ -10,7 +10,7 @@ use proxy::{
 use serde_json::{Map, Value};
 
 use super::reading::{body, config_time, manifest_time};
-use super::{Content, Found, Pieces, sorted};
+use super::{Content, Found, Pieces, Tags, sorted};
 use crate::Selection;
 use crate::ages::Ages;
 use crate::fault::{Fault, Result, is_too_much};
@@ -63,16 +63,10 @@ impl There {
         Ok((sorted(names), u64::from(is_cut)))
     }
 
-    pub(super) async fn tags(&self, name: &RepositoryName) -> Result<Vec<Tag>> {
+    pub(super) async fn tags(&self, name: &RepositoryName) -> Result<Tags> {
         let listed = self.ask(|| self.upstream.tags(name, None, None, &self.asking)).await;
-        let (tags, is_cut) = found(listed)?.unwrap_or_default();
-        if is_cut {
-            tracing::warn!(
-                repository = %name, tags = tags.len(),
-                "the remote has more tags than are looked at"
-            );
-        }
-        Ok(tags)
+        let (names, is_cut) = found(listed)?.unwrap_or_default();
+        Ok(Tags { names, is_cut })
     }
 
     pub(super) async fn resolve(

@@ -151,6 +151,20 @@ async fn what_the_target_refuses_is_given_up_and_tried_by_the_next_run() {
 }
 
 #[tokio::test]
+async fn tags_that_are_too_many_are_told() {
+    let remote = FakeRegistry::start().await;
+    put(&remote, "v1", image(&[b"one"], None));
+    let tags: Vec<_> = (0..100_001).map(|number| format!("t{number}")).collect();
+    let list = serde_json::json!({ "name": "a", "tags": tags }).to_string();
+    remote.fail("/v2/a/tags", 1, Act::Answer(200, Vec::new(), list.into_bytes()));
+    let mut job = from(&remote);
+    job.selection.tags = vec![registry::TagPattern::parse("v1").unwrap()];
+    let report = run(&registry(), &job).await;
+    assert!(!report.is_success());
+    assert_eq!(report.problems[0].reason, "it has more tags than the 100000 that are looked at");
+}
+
+#[tokio::test]
 async fn a_push_that_is_cut_short_is_begun_anew() {
     let remote = FakeRegistry::start().await;
     let here = registry();
