@@ -54,3 +54,10 @@ pub struct Plan {
     /// How many problems are not listed.
     pub problems_unlisted: u64,
 }
+
+impl Plan {
+    /// Whether nothing was left out.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.deferred == 0 && self.problems.is_empty() && self.problems_unlisted == 0
+    }
+}

@@ -2,6 +2,7 @@
 
 mod pushes;
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -141,7 +142,7 @@ impl Synchronizer {
         let (plan, end) = self.planned(paths, room, stop).await?;
         // Also of a plan that has gaps, so that the next one goes further.
         self.engine.ages.save(&**self.engine.registry.driver(), &paths.ages()).await?;
-        let known: std::collections::HashSet<_> = known.iter().map(|id| key_of(id)).collect();
+        let known: HashSet<_> = known.iter().map(|id| key_of(id)).collect();
         let mut failed = queue.failed_keys().await?;
         let mut items = Vec::new();
         for planned in &plan.items {
@@ -156,9 +157,13 @@ impl Synchronizer {
             }
         }
         queue.add(&items).await?;
-        // It is tried anew, and not given up any more.
-        for item in items.iter().filter(|item| failed.remove(item.key())) {
-            queue.forgive(item.key()).await?;
+        // What is queued is tried anew, and not given up any more. What a whole plan does not name is
+        // at the target by now, or is not to be copied any more.
+        let is_whole = end == PlanEnd::Whole && plan.is_whole();
+        let queued: HashSet<_> = items.iter().map(Item::key).collect();
+        failed.retain(|key| queued.contains(&**key) || (is_whole && !known.contains(&**key)));
+        for key in &failed {
+            queue.forgive(key).await?;
         }
         Ok((plan, end))
     }

@@ -151,6 +151,23 @@ async fn what_the_target_refuses_is_given_up_and_tried_by_the_next_run() {
 }
 
 #[tokio::test]
+async fn what_was_given_up_and_is_gone_is_forgotten_by_a_run_that_sees_everything() {
+    let remote = FakeRegistry::start().await;
+    put(&remote, "bad", image(&[b"bad"], None));
+    put(&remote, "good", image(&[b"good"], None));
+    remote.fail(&format!("GET /v2/a/blobs/{}", sha256(b"bad")), 1, Act::status(400));
+    let synchronizer = Synchronizer::new(registry(), from(&remote), None);
+    let stop = CancellationToken::new();
+    assert_eq!(synchronizer.run(&stop).await.unwrap().failed, 1);
+    remote.take_manifest("a", "bad");
+    remote.fail("HEAD /v2/a/manifests/good", 1, Act::status(403));
+    assert_eq!(synchronizer.run(&stop).await.unwrap().problems.len(), 1);
+    assert_eq!(synchronizer.status().await.unwrap().failed_total, 1, "who knows");
+    assert!(synchronizer.run(&stop).await.unwrap().is_success());
+    assert_eq!(synchronizer.status().await.unwrap().failed_total, 0);
+}
+
+#[tokio::test]
 async fn tags_that_are_too_many_are_told() {
     let remote = FakeRegistry::start().await;
     put(&remote, "v1", image(&[b"one"], None));
