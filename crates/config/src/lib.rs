@@ -54,7 +54,7 @@ pub use sections::{
     http::{Http, LetsEncrypt, Listen, Tls},
     limits::{Limits, RateLimit},
     log::{FieldValue, Log, LogFormat, LogHook, LogLevel},
-    middleware::{Middleware, MiddlewareEntry},
+    middleware::{AmazonNetworks, CloudFront, Middleware, MiddlewareEntry},
     notifications::{Endpoint, Notifications, Outbox},
     policy::Policy,
     proxy::{Caching, Prefetch, Proxy, Upstream},

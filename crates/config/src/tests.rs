@@ -4,6 +4,7 @@ mod bounds;
 mod files;
 mod images;
 mod keys;
+mod middleware;
 mod printed;
 mod proxy;
 mod random;

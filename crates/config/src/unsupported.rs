@@ -59,7 +59,7 @@ const SIGNATURE: &str =
 const REFUSED: &[(&str, &str, When, &str)] = &[
     ("middleware.registry", "middleware.registry", When::EnabledEntry, MIDDLEWARE),
     ("middleware.repository", "middleware.repository", When::EnabledEntry, MIDDLEWARE),
-    ("middleware.storage", "middleware.storage", When::EnabledEntryBut(&["redirect", "rewrite"]), MIDDLEWARE),
+    ("middleware.storage", "middleware.storage", When::EnabledEntryBut(&["cloudfront", "redirect", "rewrite"]), MIDDLEWARE),
     ("storage.s3.v4auth", "storage.s3.v4auth", When::Is("false"), SIGNATURE),
     ("storage.s3aws.v4auth", "storage.s3aws.v4auth", When::Is("false"), SIGNATURE),
     ("storage.swift", "storage.swift", When::Written, REMOVED),
@@ -84,29 +84,14 @@ pub(crate) fn find(tree: &Tree) -> Vec<Unsupported> {
         .collect()
 }
 
-/// Options of the middleware of this name alone.
-#[cfg(test)]
-const CLOUDFRONT: &[&str] = &[
-    "privatekey",
-    "keypairid",
-    "duration",
-    "ipfilteredby",
-    "awsregion",
-    "updatefrequency",
-    "iprangesurl",
-];
-
 /// Whether a key belongs to a feature that isn't built, for the documentation.
 #[cfg(test)]
 pub(crate) fn is_unbuilt(path: &str) -> bool {
-    let of_cloudfront =
-        path.strip_prefix("middleware.storage[].options.").is_some_and(|o| CLOUDFRONT.contains(&o));
-    of_cloudfront
-        || REFUSED.iter().any(|(feature, _, when, _)| {
-            let rest = path.strip_prefix(feature);
-            !matches!(when, When::Is(_) | When::EnabledEntryBut(_))
-                && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
-        })
+    REFUSED.iter().any(|(feature, _, when, _)| {
+        let rest = path.strip_prefix(feature);
+        !matches!(when, When::Is(_) | When::EnabledEntryBut(_))
+            && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+    })
 }
 
 /// The keys of the table, for the test that each exists in the schema.

@@ -8,6 +8,7 @@ use crate::{
     tree::{Entry, Node, Value},
 };
 
+mod middleware;
 mod proxy;
 mod remote;
 mod retention;
@@ -65,6 +66,7 @@ pub(crate) fn whole(root: &Node, findings: &mut Findings) {
     collection(root, findings);
     retention::check(root, findings);
     cache(root, findings);
+    middleware::check(root, findings);
     proxy::check(root, findings);
     sync::check(root, findings);
     endpoints(root, findings);

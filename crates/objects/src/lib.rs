@@ -10,6 +10,7 @@
 
 mod azure;
 mod client;
+mod cloudfront;
 mod copying;
 mod driver;
 mod error;
@@ -30,6 +31,9 @@ pub mod testing;
 mod tests;
 
 pub use azure::{AzureCredentials, AzureOptions};
+pub use cloudfront::{
+    AmazonNetworks, CloudFront, CloudFrontError, CloudFrontOptions, NetworksError,
+};
 pub use driver::Objects;
 pub use error::OpenError;
 pub use gcs::{GcsCredentials, GcsOptions};

@@ -91,3 +91,12 @@ pub const COPY_POLL: Duration = Duration::from_millis(500);
 
 /// How long such a copy may take.
 pub const COPY_TIME_MAX: Duration = Duration::from_secs(60 * 60);
+
+/// The largest list of Amazon's networks, in bytes; today's has 2.5 MB.
+pub const NETWORKS_BYTES_MAX: usize = 16 << 20;
+
+/// How long reading that list may take.
+pub const NETWORKS_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// After how long a list that could not be read is asked for again, unless it would be sooner anyway.
+pub const NETWORKS_PAUSE: Duration = Duration::from_mins(5);

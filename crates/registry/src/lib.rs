@@ -56,7 +56,7 @@ pub use pattern::{PatternError, RepositoryPattern, TagPattern, TagPatternError};
 pub use policy::{IndexPlatforms, MissingReferences, UrlRules, Validation};
 pub use purge::PurgeReport;
 pub use read_only::ReadOnlyNote;
-pub use redirects::{RedirectRule, Redirects};
+pub use redirects::{RedirectRule, Redirects, UrlSigner};
 pub use referrers::{ReferrerDescriptor, Referrers};
 pub use registry::{Options, Registry};
 pub use repositories::DeletedRepository;

@@ -1,6 +1,11 @@
 //! Where clients are sent for a blob's bytes.
 
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+
 use oci::Digest;
+use storage::StoragePath;
 
 use crate::{Registry, Result, layout};
 
@@ -13,9 +18,17 @@ pub struct Redirects {
     pub rules: Vec<RedirectRule>,
 }
 
+/// Makes URLs that somebody before the storage takes.
+pub trait UrlSigner: fmt::Debug + Send + Sync {
+    /// The URL of a file for this client; none where it is better sent to the storage itself.
+    fn sign(&self, path: &StoragePath, client: Option<IpAddr>) -> Option<String>;
+}
+
 /// One of Distribution's storage middlewares.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum RedirectRule {
+    /// `cloudfront`: a URL that is made for this.
+    Signed(Arc<dyn UrlSigner>),
     /// `redirect`: this URL, and the path within the storage behind it.
     Base(String),
     /// `rewrite`: parts of the URL that there is are others.
@@ -32,14 +45,21 @@ pub enum RedirectRule {
 impl Redirects {
     /// Whether there may be a URL at all.
     fn are_possible(&self) -> bool {
-        self.by_storage || self.rules.iter().any(|rule| matches!(rule, RedirectRule::Base(_)))
+        self.by_storage
+            || self.rules.iter().any(|rule| !matches!(rule, RedirectRule::Rewrite { .. }))
     }
 }
 
 impl RedirectRule {
     /// What becomes of a URL.
-    fn apply(&self, url: Option<String>, path: &str) -> Option<String> {
+    fn apply(
+        &self,
+        url: Option<String>,
+        path: &StoragePath,
+        client: Option<IpAddr>,
+    ) -> Option<String> {
         match self {
+            Self::Signed(signer) => signer.sign(path, client).or(url),
             Self::Base(base) => Some(format!("{}{path}", base.trim_end_matches('/'))),
             Self::Rewrite { scheme, host, trim_path_prefix } => {
                 let url = url?;
@@ -65,11 +85,15 @@ impl Registry {
     }
 
     /// The URL from which a client can read a blob by itself; none when it has to be served here.
-    /// `canonical` is the digest under which it is stored.
+    /// `canonical` is the digest under which it is stored, `client` the address that asks.
     ///
     /// # Errors
     /// [`crate::Error::Storage`] when the storage can't make one.
-    pub async fn blob_redirect(&self, canonical: &Digest) -> Result<Option<String>> {
+    pub async fn blob_redirect(
+        &self,
+        canonical: &Digest,
+        client: Option<IpAddr>,
+    ) -> Result<Option<String>> {
         let redirects = &self.options.redirects;
         let path = layout::blob_data(canonical);
         let mut url = None;
@@ -77,7 +101,7 @@ impl Registry {
             url = self.driver.redirect(&path).await?;
         }
         for rule in &redirects.rules {
-            url = rule.apply(url, path.as_str());
+            url = rule.apply(url, &path, client);
         }
         Ok(url)
     }
@@ -86,6 +110,34 @@ impl Registry {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Knows one client that it does not sign for.
+    #[derive(Debug)]
+    struct Signer(IpAddr);
+
+    impl UrlSigner for Signer {
+        fn sign(&self, path: &StoragePath, client: Option<IpAddr>) -> Option<String> {
+            (client != Some(self.0)).then(|| format!("https://signed{path}"))
+        }
+    }
+
+    fn data() -> StoragePath {
+        StoragePath::parse("/a/data").unwrap()
+    }
+
+    #[test]
+    fn a_signer_says_for_whom() {
+        let near: IpAddr = "52.94.5.1".parse().unwrap();
+        let rule = RedirectRule::Signed(Arc::new(Signer(near)));
+        let url = |client: &str| {
+            let storage = Some("https://s3/a/data".to_owned());
+            rule.apply(storage, &data(), Some(client.parse().unwrap()))
+        };
+        assert_eq!(url("52.94.5.1").as_deref(), Some("https://s3/a/data"));
+        assert_eq!(url("52.94.5.2").as_deref(), Some("https://signed/a/data"));
+        let redirects = Redirects { by_storage: false, rules: vec![rule] };
+        assert!(redirects.are_possible());
+    }
 
     #[test]
     fn rules_change_urls() {
@@ -116,8 +168,8 @@ mod tests {
             ),
             (RedirectRule::Base("https://cdn/x/".into()), "https://cdn/x/a/data"),
         ] {
-            assert_eq!(rule.apply(signed(), "/a/data").as_deref(), Some(expected));
+            assert_eq!(rule.apply(signed(), &data(), None).as_deref(), Some(expected));
         }
-        assert_eq!(rewrite(None, Some("cdn"), None).apply(None, "/a/data"), None);
+        assert_eq!(rewrite(None, Some("cdn"), None).apply(None, &data(), None), None);
     }
 }

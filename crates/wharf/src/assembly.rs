@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use config::Config;
 use notify::Notifier;
-use objects::Objects;
+use objects::{AmazonNetworks, Objects};
 use proxy::Mirror;
 use redis_cache::RedisCache;
 use registry::{Registry, Scrub};
@@ -14,8 +14,8 @@ use server::{AccessLog, App, Metrics, StoreHealth};
 use crate::storage_driver::Opened;
 use crate::syncing::Scheduled;
 use crate::{
-    authentication, descriptors, encryption, mirroring, notifications, options, scrubbing,
-    shared_cache, storage_driver, syncing,
+    authentication, descriptors, encryption, mirroring, notifications, options, redirects,
+    scrubbing, shared_cache, storage_driver, syncing,
 };
 
 /// What runs and what others need to know of.
@@ -32,6 +32,8 @@ pub(crate) struct Parts {
     pub(crate) scrub: Option<Arc<Scrub>>,
     /// What is copied from and to other registries.
     pub(crate) jobs: Vec<Arc<Scheduled>>,
+    /// Networks whose clients are not sent to CloudFront.
+    pub(crate) networks: Vec<Arc<AmazonNetworks>>,
 }
 
 /// Opens everything that the configuration names. `is_traced` says whether somebody wants spans.
@@ -54,7 +56,9 @@ pub(crate) async fn assemble(config: &Config, is_traced: bool) -> anyhow::Result
     };
     let mut metrics = metrics(config, watched);
     let driver = storage_driver::observed(driver, metrics.as_ref(), is_traced);
-    let mut registry = Registry::new(driver, options::registry(config));
+    let redirects::Opened { redirects, networks } = redirects::open(config)?;
+    let registry_options = registry::Options { redirects, ..options::registry(config) };
+    let mut registry = Registry::new(driver, registry_options);
     if let Some(cache) = cache {
         registry = registry.with_descriptor_cache(cache);
     }
@@ -91,7 +95,7 @@ pub(crate) async fn assemble(config: &Config, is_traced: bool) -> anyhow::Result
     if let Some(notifier) = &notifier {
         app = app.with_notifier(Arc::clone(notifier));
     }
-    Ok(Parts { app: Arc::new(app), tls, notifier, mirror, scrub, jobs })
+    Ok(Parts { app: Arc::new(app), tls, notifier, mirror, scrub, jobs, networks })
 }
 
 /// Who has something to measure.

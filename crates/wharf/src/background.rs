@@ -48,6 +48,10 @@ pub(crate) async fn start(
         let health = Arc::clone(parts.app.health());
         tasks.push(Box::pin(scrubbing::run(Arc::clone(scrub), health)));
     }
+    for networks in &parts.networks {
+        let networks = Arc::clone(networks);
+        tasks.push(Box::pin(async move { networks.run().await }));
+    }
     if let Some(tls) = &parts.tls {
         tasks.push(Box::pin(Arc::clone(tls).watch()));
     }

@@ -18,6 +18,7 @@ mod notifications;
 mod options;
 mod presence;
 mod purging;
+mod redirects;
 mod remotes;
 mod retention;
 mod scrubbing;

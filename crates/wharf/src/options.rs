@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use anyhow::Context as _;
 use config::{Config, DescriptorCache};
 use http::{HeaderMap, HeaderName, HeaderValue};
-use registry::{IndexPlatforms, MissingReferences, RedirectRule, Redirects, UrlRules, Validation};
+use registry::{IndexPlatforms, MissingReferences, Redirects, UrlRules, Validation};
 use server::{
     Deletion, FreeSpaceMin, HostUrl, NotRedirected, PathPrefix, RateLimit, RateLimitBy, Secret,
     ServerOptions,
@@ -30,33 +30,13 @@ pub(crate) fn registry(config: &Config) -> registry::Options {
             (Some(DescriptorCache::InMemory), 0) => usize::MAX,
             (Some(DescriptorCache::InMemory), entries) => entries,
         },
-        redirects: redirects(config),
+        // Clients are sent elsewhere by the server alone: `redirects::open`.
+        redirects: Redirects::default(),
         grace: config.storage.gc.grace,
         record_pulls: crate::retention::asks_for_pulls(&config.retention)
             || crate::evicting::is_wanted(config),
         renew_tags: crate::retention::asks_for_pushes(&config.retention),
     }
-}
-
-/// Distribution's storage middlewares, in their order. Those that are not built were refused.
-fn redirects(config: &Config) -> Redirects {
-    let entries = config.middleware.storage.iter().filter(|entry| !entry.disabled);
-    let rules = entries.filter_map(|entry| {
-        let option = |name: &str| {
-            let found = entry.options.iter().find(|(key, _)| key == name);
-            found.map(|(_, value)| value.reveal().to_owned()).filter(|value| !value.is_empty())
-        };
-        match entry.name.as_str() {
-            "redirect" => option("baseurl").map(RedirectRule::Base),
-            "rewrite" => Some(RedirectRule::Rewrite {
-                scheme: option("scheme"),
-                host: option("host"),
-                trim_path_prefix: option("trimpathprefix"),
-            }),
-            _ => None,
-        }
-    });
-    Redirects { by_storage: !config.storage.redirect_disabled, rules: rules.collect() }
 }
 
 fn validation(config: &Config) -> Validation {

@@ -10,7 +10,7 @@ fn refused(text: &str) -> Vec<String> {
 #[test]
 fn unbuilt_features_are_refused_by_name() {
     for (lines, keys) in [
-        ("middleware: {storage: [{name: cloudfront}]}", &["middleware.storage"][..]),
+        ("middleware: {storage: [{name: cloudback}]}", &["middleware.storage"][..]),
         ("middleware: {registry: [{name: x, disabled: false}]}", &["middleware.registry"]),
         ("middleware: {repository: [{disabled: true}, {name: x}]}", &["middleware.repository"]),
         ("log: {hooks: [{type: mail}]}", &["log.hooks"]),

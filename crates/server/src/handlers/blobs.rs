@@ -126,7 +126,7 @@ pub(super) async fn redirected(
         return Ok(None);
     }
     let stat = registry.stat_blob(name, digest).await?;
-    let url = match registry.blob_redirect(&stat.digest).await {
+    let url = match registry.blob_redirect(&stat.digest, call.client_ip()).await {
         Ok(Some(url)) => url,
         Ok(None) => return Ok(None),
         Err(error) => {
