@@ -101,6 +101,10 @@ pub const MIDSTATE_BYTES_MAX: u64 = 4096;
 /// The memory for which manifests tags were seen to lead to, in bytes: some 25,000 of them.
 pub const TAGGED_BYTES_MAX: u64 = 8 << 20;
 
+/// For how long it is remembered that a tag's manifest is linked: what another server deletes while a
+/// tag still names it can be pulled by that tag for so long at most.
+pub const TAGGED_AGE_MAX: Duration = Duration::from_secs(30);
+
 /// The size at which a page of referrers ends, in bytes of JSON: clients read an index of at most
 /// 4 MiB.
 pub const REFERRERS_PAGE_BYTES_MAX: usize = 3 << 20;

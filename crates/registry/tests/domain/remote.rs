@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use oci::{Algorithm, Digest, MediaType, Reference, Tag};
-use registry::{Error, Options, Page, Registry};
+use registry::limits::TAGGED_AGE_MAX;
+use registry::{Error, Options, Page, Registry, layout};
 use serde_json::json;
 
 use crate::support::{
@@ -168,4 +169,27 @@ async fn what_another_replica_deletes_is_gone_by_tag_and_by_digest() {
             }
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_deleted_before_its_tag_is_gone_by_the_tag_soon() {
+    let [registry, other] = replicas().await;
+    let repository = name("r");
+    let digest = push_image(&registry, "r", "v1").await;
+    let by_tag = Reference::parse("v1").unwrap();
+    let pull = async || other.get_manifest(&repository, &by_tag).await;
+    assert_eq!(pull().await.unwrap().digest, digest);
+    // As Distribution does, and a replica that has not seen that the tag was moved.
+    let link = layout::revision_link(&repository, &digest);
+    registry.driver().delete(&link).await.unwrap();
+    // Being pulled does not make it last.
+    for _ in 0..3 {
+        tokio::time::advance(TAGGED_AGE_MAX / 3).await;
+        let _ = pull().await;
+    }
+    let found = pull().await;
+    assert!(matches!(found, Err(Error::ManifestUnknown { .. })), "{found:?}");
+    // Pushed again it is there at once.
+    assert_eq!(push_image(&registry, "r", "v1").await, digest);
+    assert_eq!(pull().await.unwrap().digest, digest);
 }
