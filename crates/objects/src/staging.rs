@@ -20,6 +20,7 @@ use bytes::Bytes;
 use object_store::path::Path;
 use object_store::{GetOptions, ObjectStoreExt as _, PutPayload, UpdateVersion};
 use storage::{EntryKind, Result, Stat, StorageError, StoragePath};
+use uuid::Uuid;
 
 use crate::client::Client;
 use crate::failure::{broken, storage_error, write_error};
@@ -38,6 +39,8 @@ pub(crate) struct Staged {
     parts: Parts,
     /// The version of the record that this continues; none when there is none yet.
     version: Option<UpdateVersion>,
+    /// What tells that record from every other one, where stale ones are not refused, too.
+    generation: Option<Uuid>,
     /// Whether the record says what there is.
     is_recorded: bool,
     /// Nothing more can be appended: it has become a file.
@@ -167,6 +170,7 @@ impl Staged {
             path: path.clone(),
             parts: Parts::new(Arc::clone(client), gathering.clone(), path.clone()),
             version: None,
+            generation: None,
             is_recorded: false,
             is_published: false,
         }
@@ -174,6 +178,7 @@ impl Staged {
 
     /// The file that a record tells of.
     fn resume(mut self, Record { head, tail, version }: Record) -> Self {
+        self.generation = Some(head.generation());
         self.parts.resume(head, tail);
         self.version = Some(version);
         self.is_recorded = true;
@@ -226,9 +231,12 @@ impl Staged {
         }
         let key = client.root.record("write", &self.path)?;
         let (head, tail) = self.parts.describe();
-        let payload: PutPayload = std::iter::once(head.encode()).chain(tail).collect();
+        let generation = Uuid::new_v4();
+        let line = head.of(generation).encode();
+        let payload: PutPayload = std::iter::once(line).chain(tail).collect();
         let known = self.version.clone();
         self.version = Some(client.put_version(&self.path, &key, payload, known).await?);
+        self.generation = Some(generation);
         self.is_recorded = true;
         Ok(())
     }

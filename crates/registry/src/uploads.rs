@@ -4,7 +4,8 @@
 //! same storage finds it; its size there is the only truth about how far it is. The running digest
 //! is kept in memory between requests and, for large uploads, saved beside the data, so that
 //! nothing has to be read twice. A digest state is only ever used when it covers exactly the bytes
-//! that are there.
+//! that are there: so many of them, and of the same generation, since on an object store two replicas
+//! that take a chunk of the same upload at once may replace what the other one kept.
 
 mod budget;
 mod hash_states;
@@ -261,10 +262,11 @@ impl Registry {
             StorageError::Busy { .. } => Error::UploadBusy { id: id.clone() },
             error => error.into(),
         })?;
-        let size_bytes = appender.size_bytes();
+        let (size_bytes, generation) = (appender.size_bytes(), appender.generation());
         let mut hash = self.hash_states.take(id);
-        if hash.as_ref().is_none_or(|h| h.size_bytes() != size_bytes) {
-            hash = self.load_midstate(name, id).await?.filter(|h| h.size_bytes() <= size_bytes);
+        if hash.as_ref().is_none_or(|h| h.size_bytes() != size_bytes || !h.is_of(generation)) {
+            let saved = self.load_midstate(name, id).await?;
+            hash = saved.filter(|h| h.size_bytes() <= size_bytes && h.is_of(generation));
         }
         let mut hash = hash.unwrap_or_else(|| HashState::new(None));
         let behind = size_bytes - hash.size_bytes();

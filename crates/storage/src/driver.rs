@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::Stream;
+use uuid::Uuid;
 
 use crate::watch::Watcher;
 use crate::{Result, StorageError, StoragePath};
@@ -402,6 +403,12 @@ pub trait Object: fmt::Debug + Send + Sync + 'static {
 pub trait Appender: fmt::Debug + Send + 'static {
     /// Bytes in the file so far.
     fn size_bytes(&self) -> u64;
+
+    /// What tells the file's content as it was opened, or last kept, from any other of the same size.
+    /// `None` when nothing was kept yet, and where what one writer kept no other can replace.
+    fn generation(&self) -> Option<Uuid> {
+        None
+    }
 
     /// Appends `pieces` in order. After an error, [`Appender::size_bytes`] says how much of them
     /// is in the file.

@@ -34,6 +34,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use uuid::Uuid;
 
 use crate::watch::Watcher;
 use crate::{
@@ -394,6 +395,10 @@ struct FaultyAppender {
 impl Appender for FaultyAppender {
     fn size_bytes(&self) -> u64 {
         self.inner.size_bytes()
+    }
+
+    fn generation(&self) -> Option<Uuid> {
+        self.inner.generation()
     }
 
     async fn append(&mut self, mut pieces: Vec<Bytes>) -> Result<()> {

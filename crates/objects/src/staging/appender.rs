@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use storage::{Appender, Feed, Result, StoragePath};
+use uuid::Uuid;
 
 use super::parts::Mark;
 use super::{Gathering, Open, Place, Staged};
@@ -18,6 +19,7 @@ pub(crate) struct ObjectAppender {
     place: Place,
     opened_at: Mark,
     size_bytes: u64,
+    generation: Option<Uuid>,
 }
 
 impl ObjectAppender {
@@ -38,11 +40,12 @@ impl ObjectAppender {
             staged.parts.set_target(client.root.key("append to", target)?);
         }
         let (opened_at, size_bytes) = (staged.parts.mark(), staged.size_bytes());
+        let generation = staged.generation;
         *place.slot.lock().await = Some(staged);
-        Ok(Self { client: Arc::clone(client), place, opened_at, size_bytes })
+        Ok(Self { client: Arc::clone(client), place, opened_at, size_bytes, generation })
     }
 
-    /// Works on the file, and notes how large it is then.
+    /// Works on the file, and notes how large it is then, and its generation.
     async fn with<T>(
         &mut self,
         work: impl AsyncFnOnce(&mut Staged, &Client, &Mark) -> Result<T>,
@@ -53,6 +56,7 @@ impl ObjectAppender {
         };
         let done = work(staged, &self.client, &self.opened_at).await;
         self.size_bytes = staged.size_bytes();
+        self.generation = staged.generation;
         done
     }
 }
@@ -63,6 +67,10 @@ impl Appender for ObjectAppender {
         // What was begun by a request that was given up counts as well.
         let slot = self.place.slot.try_lock();
         slot.ok().and_then(|slot| Some(slot.as_ref()?.size_bytes())).unwrap_or(self.size_bytes)
+    }
+
+    fn generation(&self) -> Option<Uuid> {
+        self.generation
     }
 
     async fn append(&mut self, pieces: Vec<Bytes>) -> Result<()> {

@@ -5,6 +5,7 @@
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 /// The version of the format that is written here.
 const VERSION: u32 = 1;
@@ -42,11 +43,27 @@ pub(crate) struct Head {
     pub(crate) multipart: Option<Multipart>,
     /// How many bytes follow the line.
     pub(crate) tail_bytes: u64,
+    /// Drawn anew for each record that is written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    generation: Option<String>,
 }
 
 impl Head {
     pub(crate) fn new(base_bytes: u64, multipart: Option<Multipart>, tail_bytes: u64) -> Self {
-        Self { version: VERSION, base_bytes, multipart, tail_bytes }
+        Self { version: VERSION, base_bytes, multipart, tail_bytes, generation: None }
+    }
+
+    /// The same as the record of this generation.
+    pub(crate) fn of(mut self, generation: Uuid) -> Self {
+        self.generation = Some(generation.to_string());
+        self
+    }
+
+    /// The record's generation. One that has none, as earlier versions wrote them, is taken for
+    /// another one each time.
+    pub(crate) fn generation(&self) -> Uuid {
+        let text = self.generation.as_deref();
+        text.and_then(|text| Uuid::parse_str(text).ok()).unwrap_or_else(Uuid::new_v4)
     }
 
     /// All bytes of the file.
@@ -93,7 +110,8 @@ mod tests {
         let multipart =
             Multipart { key: "a/b".into(), id: "x y".into(), parts: vec![part(7), part(9)] };
         for (multipart, size_bytes) in [(None, 3), (Some(multipart), 19)] {
-            let head = Head::new(0, multipart, 3);
+            let head = Head::new(0, multipart, 3).of(Uuid::from_u128(7));
+            assert_eq!(head.generation(), Uuid::from_u128(7));
             assert_eq!(head.size_bytes(), size_bytes);
             let whole = Bytes::from([&head.encode()[..], b"\n\xff\n"].concat());
             assert_eq!(decode(&whole), Some((head, Bytes::from_static(b"\n\xff\n"))));
@@ -106,6 +124,8 @@ mod tests {
     #[test]
     fn other_versions_are_not_read() {
         assert_eq!(Head::decode(b"{\"version\":2,\"tail_bytes\":0}\n"), None);
-        assert!(Head::decode(b"{\"version\":1,\"tail_bytes\":0}\n").is_some());
+        // What an earlier release wrote.
+        let (head, _) = Head::decode(b"{\"version\":1,\"tail_bytes\":0}\n").unwrap();
+        assert_ne!(head.generation(), head.generation());
     }
 }

@@ -5,18 +5,21 @@ use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 use oci::{Algorithm, Digest, Hasher};
+use uuid::Uuid;
 
 use crate::UploadId;
 use crate::limits::HASH_STATES_MAX;
 
 /// What a saved state begins with: the format's version and that of the library whose states it
 /// holds. States of anything else are not read.
-const MAGIC: &[u8] = b"wharf midstate 1 sha2 0.11\n";
+const MAGIC: &[u8] = b"wharf midstate 2 sha2 0.11\n";
 
 /// The running digests of the first bytes of an upload.
 #[derive(Debug, Clone)]
 pub(crate) struct HashState {
     size_bytes: u64,
+    /// That of the data: [`storage::Appender::generation`].
+    generation: Option<Uuid>,
     hashers: Vec<Hasher>,
 }
 
@@ -30,7 +33,18 @@ impl HashState {
 
     /// The state of no bytes with these hashers.
     pub(crate) const fn with_hashers(hashers: Vec<Hasher>) -> Self {
-        Self { size_bytes: 0, hashers }
+        Self { size_bytes: 0, generation: None, hashers }
+    }
+
+    /// The state of data that was kept as this generation.
+    pub(super) fn kept_as(mut self, generation: Option<Uuid>) -> Self {
+        self.generation = generation;
+        self
+    }
+
+    /// Whether it is the state of data of this generation. Before the first byte all data is alike.
+    pub(super) fn is_of(&self, generation: Option<Uuid>) -> bool {
+        self.size_bytes == 0 || self.generation == generation
     }
 
     /// How many bytes were taken in.
@@ -53,11 +67,13 @@ impl HashState {
         self.hashers.into_iter().map(Hasher::finish)
     }
 
-    /// The state as bytes: the magic, the number of bytes taken in, and for each digest its
-    /// algorithm's name, the length of its state and the state; numbers in little-endian order.
+    /// The state as bytes: the magic, the number of bytes taken in, the generation (zeros without
+    /// one), and for each digest its algorithm's name, the length of its state and the state; numbers
+    /// in little-endian order.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = MAGIC.to_vec();
         out.extend(self.size_bytes.to_le_bytes());
+        out.extend(self.generation.unwrap_or_default().as_bytes());
         for hasher in &self.hashers {
             let state = hasher.save();
             let name = hasher.algorithm().as_str().as_bytes();
@@ -72,7 +88,9 @@ impl HashState {
     /// Reads what [`HashState::encode`] wrote; `None` for anything else.
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         let rest = bytes.strip_prefix(MAGIC)?;
-        let (size, mut rest) = rest.split_first_chunk::<8>()?;
+        let (size, rest) = rest.split_first_chunk::<8>()?;
+        let (generation, mut rest) = rest.split_first_chunk::<16>()?;
+        let generation = Some(Uuid::from_bytes(*generation)).filter(|id| !id.is_nil());
         let mut hashers = Vec::new();
         while !rest.is_empty() {
             let end = rest.iter().position(|b| *b == b'\n')?;
@@ -84,7 +102,8 @@ impl HashState {
             rest = tail;
         }
         let canonical = hashers.iter().any(|h| h.algorithm() == Algorithm::Sha256);
-        canonical.then(|| Self { size_bytes: u64::from_le_bytes(*size), hashers })
+        let size_bytes = u64::from_le_bytes(*size);
+        canonical.then_some(Self { size_bytes, generation, hashers })
     }
 }
 
@@ -123,8 +142,11 @@ mod tests {
         for announced in [None, Some(Algorithm::Sha256), Some(Algorithm::Sha512)] {
             let mut state = HashState::new(announced);
             state.update(&[Bytes::from_static(b"one"), Bytes::new()]);
+            let generation = announced.map(|_| Uuid::from_u128(7));
+            let state = state.kept_as(generation);
             let mut state = HashState::decode(&state.encode()).unwrap();
             assert_eq!(state.size_bytes(), 3);
+            assert!(state.is_of(generation) && !state.is_of(Some(Uuid::from_u128(8))));
             state.update(&[Bytes::from_static(b"two")]);
             let digests: Vec<_> = state.finish().collect();
             assert_eq!(digests[0], Digest::of(Algorithm::Sha256, b"onetwo"));

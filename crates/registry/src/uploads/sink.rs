@@ -93,9 +93,11 @@ impl Sink {
         self.appender.size_bytes()
     }
 
-    /// Takes the running digest out; nothing may be written after that.
+    /// Takes the running digest out, as that of the data as it was last kept; nothing may be written
+    /// after that.
     pub(super) fn take_hash(&mut self) -> Option<HashState> {
-        self.hash.take().filter(|hash| hash.size_bytes() == self.appender.size_bytes())
+        let hash = self.hash.take().filter(|hash| hash.size_bytes() == self.size_bytes())?;
+        Some(hash.kept_as(self.appender.generation()))
     }
 
     /// Brings what was written to stable storage.

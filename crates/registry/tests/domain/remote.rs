@@ -1,12 +1,14 @@
 //! Over an object store: replicas that share nothing else.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
+use futures_util::stream;
 use oci::{Algorithm, Digest, MediaType, Reference, Tag};
 use registry::limits::TAGGED_AGE_MAX;
-use registry::{Error, Options, Page, Registry, layout};
+use registry::{Chunk, Error, Options, Page, Registry, UploadId, layout};
 use serde_json::json;
+use storage::Driver;
 
 use crate::support::{
     assert_pages, chunk, image, name, names, pull_blob, push, push_blob, push_image, sha256,
@@ -192,4 +194,62 @@ async fn what_is_deleted_before_its_tag_is_gone_by_the_tag_soon() {
     // Pushed again it is there at once.
     assert_eq!(push_image(&registry, "r", "v1").await, digest);
     assert_eq!(pull().await.unwrap().digest, digest);
+}
+
+/// Has both replicas open an upload at its start, and keep a chunk of their own: the second one's is
+/// what is there then. Returns the running digest that the first one saved, if it did.
+async fn keep_at_once(
+    [first, second]: [&Arc<Registry>; 2],
+    id: &UploadId,
+    [one, other]: [&Bytes; 2],
+) -> Option<Bytes> {
+    let repository = name("r");
+    let saved = Arc::new(Mutex::new(None));
+    let body = {
+        let (first, repository, id) = (Arc::clone(first), repository.clone(), id.clone());
+        let (one, other, saved) = (one.clone(), other.clone(), Arc::clone(&saved));
+        stream::once(async move {
+            first.append_upload(&repository, &id, chunk(one)).await.unwrap();
+            let midstate = layout::upload_midstate(&repository, &id);
+            *saved.lock().unwrap() = first.driver().get(&midstate, 4096).await.ok();
+            Ok(other)
+        })
+    };
+    let chunk = Chunk { body: Box::pin(body), ..chunk("") };
+    second.append_upload(&repository, id, chunk).await.unwrap();
+    saved.lock().unwrap().take()
+}
+
+#[tokio::test]
+async fn a_running_digest_is_never_taken_for_that_of_what_another_replica_kept() {
+    // That the store refuses stale writes was not found out.
+    let (one, other) = objects::testing::replicas();
+    let registry =
+        |driver: &Arc<dyn Driver>| Arc::new(Registry::new(Arc::clone(driver), Options::default()));
+    let [one, other] = [one, other].map(|objects| Arc::new(objects) as Arc<dyn Driver>);
+    let repository = name("r");
+    for (length, is_saved) in [(100, false), (4_500_000, true)] {
+        let [first, second] = [registry(&one), registry(&other)];
+        let (mine, others) = (content(length), Bytes::from(vec![7; length]));
+        let digest = sha256(&mine);
+        for by_another in [false, true] {
+            let upload = first.start_upload(&repository, None).await.unwrap();
+            let saved = keep_at_once([&first, &second], &upload.id, [&mine, &others]).await;
+            assert_eq!(saved.is_some(), is_saved);
+            let mut committing = &first;
+            let third = registry(&one);
+            if by_another {
+                // Of the two states that are saved, the first one's comes last.
+                let midstate = layout::upload_midstate(&repository, &upload.id);
+                if let Some(saved) = saved {
+                    one.put(&midstate, saved).await.unwrap();
+                }
+                committing = &third;
+            }
+            let id = &upload.id;
+            let done = committing.commit_upload(&repository, id, &digest, chunk("")).await;
+            assert!(matches!(done, Err(Error::DigestMismatch { .. })), "{length}: {done:?}");
+            assert!(one.stat(&layout::blob_data(&digest)).await.unwrap_err().is_not_found());
+        }
+    }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use tracing::Span;
+use uuid::Uuid;
 
 use super::{Action, Observer, SPAN_TARGET, watch};
 use crate::{Appender, Feed, Result};
@@ -51,6 +52,10 @@ macro_rules! part_span {
 impl Appender for ObservedAppender {
     fn size_bytes(&self) -> u64 {
         self.appender.size_bytes()
+    }
+
+    fn generation(&self) -> Option<Uuid> {
+        self.appender.generation()
     }
 
     async fn append(&mut self, pieces: Vec<Bytes>) -> Result<()> {
