@@ -16,6 +16,7 @@ use crate::limits::{
     FAILURES_UNTIL_OPEN, OPEN_MAX, OPEN_MIN, RETRY_BUDGET_MAX, RETRY_BUDGET_PER_SUCCESS,
 };
 
+mod patience;
 mod service;
 
 pub(crate) use service::{CopyStatus, Guarded};

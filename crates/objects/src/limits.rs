@@ -49,8 +49,12 @@ pub const OWN_URL_LIFETIME: Duration = Duration::from_secs(5 * 60);
 /// How long a connection to the store may take.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long the store may be silent in the middle of a request.
+/// How long the store may be silent once it has a request, and in the middle of its answer.
 pub const SILENCE_MAX: Duration = Duration::from_secs(30);
+
+/// How fast a request must get to the store on average, in bytes a second: the larger it is, the
+/// longer it may take before the store has it. Eight uploads over 5 Mbit/s are a little faster.
+pub const SENDING_RATE_MIN: u64 = 64 << 10;
 
 /// How often a request is made again, unless the configuration says otherwise.
 pub const RETRIES: usize = 5;

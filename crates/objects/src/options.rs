@@ -6,9 +6,7 @@ use http::HeaderValue;
 use object_store::{BackoffConfig, ClientOptions, RetryConfig};
 
 use crate::error::OpenError;
-use crate::limits::{
-    CONNECT_TIMEOUT, RETRIES, RETRY_PAUSE_MAX, RETRY_PAUSE_MIN, RETRY_TIME_MAX, SILENCE_MAX,
-};
+use crate::limits::{CONNECT_TIMEOUT, RETRIES, RETRY_PAUSE_MAX, RETRY_PAUSE_MIN, RETRY_TIME_MAX};
 
 /// What does not depend on the kind of store.
 #[derive(Clone, Debug)]
@@ -58,10 +56,10 @@ impl Transport {
             .with_user_agent(agent)
             .with_allow_http(true)
             .with_allow_invalid_certificates(self.skips_verification)
-            // A large blob may take its time, as long as something comes.
+            // A large blob may take its time, as long as something comes, and a part as long as its
+            // size asks for. The library's limits know of neither: see `guard::Patience`.
             .with_timeout_disabled()
-            .with_connect_timeout(CONNECT_TIMEOUT)
-            .with_read_timeout(SILENCE_MAX))
+            .with_connect_timeout(CONNECT_TIMEOUT))
     }
 }
 

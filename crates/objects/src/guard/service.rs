@@ -12,6 +12,7 @@ use object_store::client::{
     HttpResponseBody, HttpService, ReqwestConnector,
 };
 
+use super::patience::{Patience, Silent};
 use super::{Guard, Outcome};
 use crate::failure::StoreFailure;
 use crate::limits::ERROR_BODY_BYTES_MAX;
@@ -23,7 +24,8 @@ pub(crate) struct Guarded(pub(crate) Arc<Guard>);
 impl HttpConnector for Guarded {
     fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
         let inner = ReqwestConnector::default().connect(options)?;
-        Ok(HttpClient::new(GuardedService { inner, guard: Arc::clone(&self.0) }))
+        let (guard, patience) = (Arc::clone(&self.0), Patience::default());
+        Ok(HttpClient::new(GuardedService { inner, guard, patience }))
     }
 }
 
@@ -31,6 +33,19 @@ impl HttpConnector for Guarded {
 struct GuardedService {
     inner: HttpClient,
     guard: Arc<Guard>,
+    patience: Patience,
+}
+
+impl GuardedService {
+    /// The answer to a request, if it comes in time. Its body may go on for as long as there is
+    /// something coming.
+    async fn answer(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        let time_max = self.patience.until_the_answer(request.body().content_length());
+        match tokio::time::timeout(time_max, self.inner.execute(request)).await {
+            Ok(answer) => Ok(answer?.map(|body| self.patience.while_it_comes(body))),
+            Err(_) => Err(HttpError::new(HttpErrorKind::Timeout, Silent)),
+        }
+    }
 }
 
 /// A header of Azure's, handed to whoever asked: the library does not look at it.
@@ -46,7 +61,7 @@ impl HttpService for GuardedService {
         let _room = self.guard.room().await;
         let method = request.method().clone();
         let is_conditional = has_condition(request.headers());
-        let answer = match self.inner.execute(request).await {
+        let answer = match self.answer(request).await {
             Ok(answer) => answer,
             Err(error) => {
                 let may_repeat = attempt.tell(Outcome::Failure);
@@ -200,7 +215,86 @@ fn with_copy_status(mut answer: HttpResponse) -> HttpResponse {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+    use std::time::Duration;
+
+    use object_store::ClientConfigKey;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio::task::JoinHandle;
+
     use super::*;
+    use crate::Transport;
+
+    /// A server of one connection.
+    async fn serve<F: Future<Output = ()> + Send>(
+        handle: impl FnOnce(TcpStream) -> F + Send + 'static,
+    ) -> (SocketAddr, JoinHandle<()>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = tokio::spawn(async move {
+            let (stream, _) = listener.accept().await.unwrap();
+            handle(stream).await;
+        });
+        (address, server)
+    }
+
+    /// A client that waits for a third of a second, and for a megabyte a second.
+    fn impatient() -> HttpClient {
+        let options = Transport::default().client_options().unwrap();
+        assert_eq!(options.get_config_value(&ClientConfigKey::ReadTimeout), None);
+        let inner = ReqwestConnector::default().connect(&options).unwrap();
+        let silence_max = Duration::from_millis(300);
+        let patience = Patience { silence_max, sending_rate_min: 1_000_000 };
+        HttpClient::new(GuardedService { inner, guard: Arc::new(Guard::new(None)), patience })
+    }
+
+    async fn send(
+        client: &HttpClient,
+        address: SocketAddr,
+        bytes: usize,
+    ) -> Result<Bytes, HttpError> {
+        let mut request = HttpRequest::new(vec![0; bytes].into());
+        *request.method_mut() = Method::PUT;
+        *request.uri_mut() = format!("http://{address}/").parse().unwrap();
+        client.execute(request).await?.into_body().bytes().await
+    }
+
+    #[tokio::test]
+    async fn a_large_request_may_take_longer_than_an_answer() {
+        const BYTES: usize = 8_000_000;
+        let (address, _server) = serve(async move |mut stream: TcpStream| {
+            let mut piece = vec![0; 1 << 20];
+            let mut read = 0;
+            while read < BYTES {
+                read += stream.read(&mut piece).await.unwrap();
+                tokio::time::sleep(Duration::from_millis(60)).await;
+            }
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await.unwrap();
+        })
+        .await;
+        let begun = Instant::now();
+        assert_eq!(send(&impatient(), address, BYTES).await.unwrap(), "ok");
+        assert!(begun.elapsed() > Duration::from_millis(400), "it was not slow");
+    }
+
+    #[tokio::test]
+    async fn a_store_that_is_silent_is_not_waited_for() {
+        for answer in ["", "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\no"] {
+            let (address, _server) = serve(async move |mut stream: TcpStream| {
+                let mut read = 0;
+                while read < 1000 {
+                    read += stream.read(&mut [0; 2000]).await.unwrap();
+                }
+                stream.write_all(answer.as_bytes()).await.unwrap();
+                std::future::pending::<()>().await;
+            })
+            .await;
+            let error = send(&impatient(), address, 1000).await.unwrap_err();
+            // What may be repeated is, after this.
+            assert_eq!(error.kind(), HttpErrorKind::Timeout, "{answer}");
+        }
+    }
 
     #[test]
     fn only_an_object_is_absent() {
