@@ -11,12 +11,13 @@ use storage::{
     Appender, Change, Driver, Entry, EntryKind, Listing, ListingVersion, Object, Result, Stat,
     StorageError, StoragePath, delete_remains,
 };
+use tracing::warn;
 
 use crate::client::{Client, Store};
 use crate::failure::{broken, storage_error};
 use crate::guard::{Guard, StoreHealth};
 use crate::keys::Root;
-use crate::limits::{OBJECT_BYTES_MAX, PART_BYTES_MIN, REDIRECT_LIFETIME};
+use crate::limits::{OBJECT_BYTES_MAX, PART_BYTES_ASKED_MAX, PART_BYTES_MIN, REDIRECT_LIFETIME};
 use crate::listing;
 use crate::options::OpenOptions;
 use crate::reading::{Remote, small};
@@ -35,7 +36,7 @@ impl Objects {
         let client = Client {
             store,
             root: Root::new(&open.root_directory),
-            part_bytes: open.part_bytes.max(PART_BYTES_MIN),
+            part_bytes: part_bytes(open.part_bytes),
             is_conditional: Arc::new(AtomicBool::new(false)),
             guard,
         };
@@ -92,6 +93,17 @@ impl Objects {
         }
         Ok(())
     }
+}
+
+/// How large the parts of an upload are where `asked` bytes are asked for.
+fn part_bytes(asked: usize) -> usize {
+    if asked > PART_BYTES_ASKED_MAX {
+        warn!(
+            "`chunksize` is {asked}, and parts are gathered in memory: they have \
+             {PART_BYTES_ASKED_MAX} bytes"
+        );
+    }
+    asked.clamp(PART_BYTES_MIN, PART_BYTES_ASKED_MAX)
 }
 
 fn not_found<T>(path: &StoragePath) -> Result<T> {
@@ -237,5 +249,20 @@ impl Driver for Objects {
         let url = signer.signed_url(Method::GET, &key, REDIRECT_LIFETIME).await;
         let url = url.map_err(|error| storage_error("sign a URL of", path, error))?;
         Ok(Some(url.into()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::staging::Gathering;
+
+    #[test]
+    fn a_chunksize_that_is_too_large_is_as_large_as_may_be() {
+        for (asked, expected) in [(1, 5 << 20), (20 << 20, 20 << 20), (33 << 20, 32 << 20)] {
+            assert_eq!(part_bytes(asked), expected);
+            let gathering = Gathering::new();
+            assert_eq!(gathering.part_bytes(expected), expected, "{asked}");
+        }
     }
 }

@@ -22,6 +22,9 @@ pub const OBJECT_BYTES_MAX: u64 = 5 << 40;
 /// What all uploads together gather in memory before they have to wait for each other, in bytes.
 pub const GATHERED_BYTES_MAX: usize = 64 << 20;
 
+/// The largest part that can be asked for, in bytes: an upload sends one and gathers the next.
+pub const PART_BYTES_ASKED_MAX: usize = GATHERED_BYTES_MAX / 2;
+
 /// How long an upload waits for others to send their parts before it takes memory all the same: a
 /// few clients that send slowly must not keep out the others.
 pub const GATHERING_WAIT_MAX: Duration = Duration::from_secs(2);
@@ -33,9 +36,12 @@ pub const LIST_KEYS_MAX: usize = 1000;
 /// larger has to be read page by page.
 pub const LIST_ENTRIES_MAX: usize = 10_000_000;
 
-/// The largest record of an unfinished upload, in bytes: ten thousand parts, and a tail of one
-/// part.
-pub const RECORD_BYTES_MAX: u64 = 2 * (64 << 20);
+/// The largest tail that is put into a record, in bytes. A larger one, as there are where parts have
+/// grown, is a part of its own.
+pub const TAIL_BYTES_MAX: usize = 64 << 20;
+
+/// The largest record of an unfinished upload, in bytes: ten thousand parts, and a tail.
+pub const RECORD_BYTES_MAX: u64 = 2 * TAIL_BYTES_MAX as u64;
 
 /// How much of a record is read to learn what the upload has, in bytes.
 pub const RECORD_HEAD_BYTES: u64 = 64 << 10;

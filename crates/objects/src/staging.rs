@@ -229,6 +229,7 @@ impl Staged {
         if self.is_recorded || self.is_published {
             return Ok(());
         }
+        self.parts.send_large_tail().await?;
         let key = client.root.record("write", &self.path)?;
         let (head, tail) = self.parts.describe();
         let generation = Uuid::new_v4();

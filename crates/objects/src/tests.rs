@@ -4,6 +4,7 @@ use bytes::Bytes;
 use storage::{Driver as _, StorageError, StoragePath};
 
 use crate::Objects;
+use crate::staging::record::{Head, Multipart, Part};
 use crate::testing::replicas;
 
 mod in_memory {
@@ -113,6 +114,33 @@ async fn a_damaged_record_is_an_error_and_not_an_empty_file() {
     // Its directory can be deleted all the same.
     objects.delete(&path("/r/_uploads/1")).await.unwrap();
     append(&objects, bytes(1, 10)).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_too_much_for_a_record_is_a_part() {
+    // The record of an upload with as many parts as a large blob has.
+    const PARTS: usize = 5000;
+    let (one, other) = replicas();
+    let key = one.client.root.key("begin", &path(UPLOAD)).unwrap();
+    let id = one.client.begin(&path(UPLOAD), &key).await.unwrap();
+    let part = || Part { id: "\"x\"".into(), size_bytes: 1 };
+    let parts = std::iter::repeat_with(part).take(PARTS).collect();
+    let head = Head::new(0, Some(Multipart { key: key.into(), id, parts }), 0);
+    let record = path(&format!("{UPLOAD}.wharf-upload"));
+    one.put(&record, head.encode()).await.unwrap();
+    // The next part has 160 MiB: all of this is gathered at the end.
+    let piece = bytes(0, 1 << 20);
+    let mut expected = PARTS as u64;
+    for (objects, mebibytes) in [(&one, 130), (&other, 1)] {
+        let mut appender = objects.append(&path(UPLOAD)).await.unwrap();
+        assert_eq!(appender.size_bytes(), expected);
+        appender.append(vec![piece.clone(); mebibytes]).await.unwrap();
+        appender.keep().await.unwrap();
+        expected += (mebibytes << 20) as u64;
+    }
+    assert_eq!(one.stat_staged(&path(UPLOAD)).await.unwrap().size_bytes, expected);
+    let record = one.stat(&record).await.unwrap();
+    assert!(record.size_bytes < 2 << 20, "{record:?}");
 }
 
 #[tokio::test]

@@ -39,7 +39,7 @@ impl Gathering {
 
     /// How large the next part shall be: as large as was asked for while all uploads together may
     /// have a part on its way and gather another one, and otherwise as small as may be.
-    pub(super) fn part_bytes(&self, wanted_bytes: usize) -> usize {
+    pub(crate) fn part_bytes(&self, wanted_bytes: usize) -> usize {
         let uploads = self.uploads.load(Ordering::Relaxed).max(1);
         if 2 * uploads * wanted_bytes <= GATHERED_BYTES_MAX {
             return wanted_bytes;

@@ -15,7 +15,7 @@ use super::gathering::{Gathering, Member};
 use super::record::{Head, Multipart, Part};
 use crate::client::Client;
 use crate::failure::{broken, storage_error, write_error};
-use crate::limits::{PART_BYTES_MAX, PARTS_MAX, PARTS_OF_A_SIZE};
+use crate::limits::{PART_BYTES_MAX, PARTS_MAX, PARTS_OF_A_SIZE, TAIL_BYTES_MAX};
 
 /// A part on its way to the store. It gets there whether or not somebody waits for it.
 #[derive(Debug)]
@@ -195,6 +195,15 @@ impl Parts {
         self.room = self.gathering.room(part_bytes).await;
         self.part_bytes = Some(part_bytes);
         Ok(part_bytes)
+    }
+
+    /// Sends what is gathered if it is too much for a record: parts may differ in size.
+    pub(super) async fn send_large_tail(&mut self) -> Result<()> {
+        if self.gathered_bytes > TAIL_BYTES_MAX {
+            self.send().await?;
+            self.settle().await?;
+        }
+        Ok(())
     }
 
     /// Sends what is gathered as the next part, behind the one that is on its way.
