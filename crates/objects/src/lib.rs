@@ -15,6 +15,8 @@ mod copying;
 mod driver;
 mod error;
 mod failure;
+#[cfg(test)]
+mod fake;
 mod gcs;
 mod guard;
 mod keys;

@@ -2,6 +2,8 @@
 
 mod copier;
 mod endpoint;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

@@ -23,7 +23,11 @@ pub(crate) struct Guarded(pub(crate) Arc<Guard>);
 
 impl HttpConnector for Guarded {
     fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
-        let inner = ReqwestConnector::default().connect(options)?;
+        // The library adds the headers that every request is to have where it signs them, and not
+        // where it does not. A client that knew of them would add them everywhere, and S3 refuses
+        // one that is not signed.
+        let options = options.clone().with_default_headers(HeaderMap::new());
+        let inner = ReqwestConnector::default().connect(&options)?;
         let (guard, patience) = (Arc::clone(&self.0), Patience::default());
         Ok(HttpClient::new(GuardedService { inner, guard, patience }))
     }
