@@ -227,7 +227,10 @@ impl Copier for S3Copier {
         to: &Path,
         size_bytes: u64,
     ) -> Result<()> {
-        if size_bytes <= self.threshold_bytes {
+        // A copy by one request has the bucket's storage class, whatever its source has. One in parts
+        // is made like an upload; it needs a part, and has the rest of what is configured either way.
+        let is_plain = self.attributes.is_empty() || size_bytes == 0;
+        if is_plain && size_bytes <= self.threshold_bytes {
             let copied = self.store.copy(from, to).await;
             return copied.map_err(|error| write_error("copy", path, error));
         }

@@ -83,3 +83,30 @@ async fn every_header_of_amazons_is_signed() {
         assert_eq!(asked.header("x-amz-acl"), "bucket-owner-full-control", "{asked:?}");
     }
 }
+
+#[tokio::test]
+async fn a_copy_has_the_class_and_the_encryption_that_is_asked_for() {
+    let fake = Fake::start().await;
+    let plain = open(&fake, |_| ());
+    copy(&plain, 1).await;
+    assert_eq!(fake.asked().len(), 1, "one request will do");
+    let special = open(&fake, |options| {
+        options.storage_class = Some("STANDARD_IA".into());
+        options.is_encrypted = true;
+    });
+    for size_bytes in [1, 6 << 20, 12 << 20] {
+        copy(&special, size_bytes).await;
+        let all = fake.asked();
+        let made: Vec<_> = all.iter().filter(|asked| makes(asked)).collect();
+        assert_eq!(made.len(), 1);
+        assert_eq!(made[0].header("x-amz-storage-class"), "STANDARD_IA", "{size_bytes}");
+        assert_eq!(made[0].header("x-amz-server-side-encryption"), "AES256", "{size_bytes}");
+    }
+    let encrypted = open(&fake, |options| options.is_encrypted = true);
+    copy(&encrypted, 1).await;
+    let all = fake.asked();
+    assert_eq!((all.len(), all[0].header("x-amz-server-side-encryption")), (1, "AES256"));
+    // There are no parts of nothing.
+    copy(&special, 0).await;
+    assert_eq!(fake.asked().len(), 1);
+}
