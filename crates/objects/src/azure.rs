@@ -5,12 +5,15 @@ use std::sync::Arc;
 use object_store::azure::MicrosoftAzureBuilder;
 use object_store::{Attributes, ObjectStore};
 
-use crate::client::Store;
+use crate::client::{Client, Store};
 use crate::copying::InOne;
 use crate::error::OpenError;
 use crate::guard::{Guard, Guarded};
 use crate::options::retries;
-use crate::{Objects, OpenOptions};
+use crate::{Objects, OpenOptions, listing};
+
+/// The driver's name in the configuration.
+const NAME: &str = "azure";
 
 /// What Azure is configured with. The names are those of the configuration's keys.
 #[derive(Clone, Debug)]
@@ -54,6 +57,18 @@ impl std::fmt::Debug for AzureCredentials {
     }
 }
 
+/// What the names of a registry's blobs begin with.
+const REGISTRY: &str = "docker/registry/v2/";
+
+/// Whether a container has a registry under the names that Distribution 2.8 gave its blobs, which
+/// begin with a slash, and none under those that are looked for. It knew of no `rootdirectory`.
+pub(crate) async fn has_names_of_distribution_2(client: &Client) -> storage::Result<bool> {
+    let is_whole_container = client.store.name == NAME && client.root.is_empty();
+    Ok(is_whole_container
+        && listing::has_any(client, format!("/{REGISTRY}")).await?
+        && !listing::has_any(client, REGISTRY.to_owned()).await?)
+}
+
 impl Objects {
     /// Opens a container of Azure. Nothing is asked of it yet; see [`Objects::probe`].
     ///
@@ -83,7 +98,7 @@ impl Objects {
             .map_err(|error| OpenError::new("azure", error))?;
         let store = Arc::new(store);
         let opened = Store {
-            name: "azure",
+            name: NAME,
             objects: store.clone(),
             multipart: store.clone(),
             pages: store.clone(),
@@ -92,5 +107,73 @@ impl Objects {
             attributes: Attributes::new(),
         };
         Ok(Self::assemble(opened, &open, guard))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+    use object_store::list::{PaginatedListOptions, PaginatedListResult, PaginatedListStore};
+    use object_store::{ListResult, ObjectMeta};
+
+    use super::*;
+    use crate::ProbeError;
+    use crate::testing::replicas;
+
+    /// A container of blobs with these names.
+    struct Names(&'static [&'static str]);
+
+    #[async_trait]
+    impl PaginatedListStore for Names {
+        async fn list_paginated(
+            &self,
+            prefix: Option<&str>,
+            _: PaginatedListOptions,
+        ) -> object_store::Result<PaginatedListResult> {
+            let below = |name: &&&str| name.starts_with(prefix.unwrap_or_default());
+            let object = |name: &&str| ObjectMeta {
+                location: (*name).into(),
+                last_modified: Default::default(),
+                size: 1,
+                e_tag: None,
+                version: None,
+            };
+            let result = ListResult {
+                common_prefixes: Vec::new(),
+                objects: self.0.iter().filter(below).map(object).collect(),
+                extensions: Default::default(),
+            };
+            Ok(PaginatedListResult { result, page_token: None })
+        }
+    }
+
+    #[tokio::test]
+    async fn a_container_that_would_look_empty_is_refused() {
+        const OLD: &str = "/docker/registry/v2/blobs/x";
+        const NEW: &str = "docker/registry/v2/blobs/x";
+        for (root, names, is_refused) in [
+            ("", &[OLD][..], true),
+            ("/", &[OLD], true),
+            ("", &[OLD, NEW], false),
+            ("", &[NEW], false),
+            ("", &[], false),
+            ("other", &[OLD], false),
+        ] {
+            let mut store = replicas().0.client.store.clone();
+            store.name = NAME;
+            store.pages = Arc::new(Names(names));
+            let open = OpenOptions {
+                root_directory: root.to_owned(),
+                part_bytes: 5 << 20,
+                redirects: false,
+                transport: crate::Transport::default(),
+            };
+            let objects = Objects::assemble(store, &open, Arc::new(Guard::new(None)));
+            for read_only in [true, false] {
+                let probed = objects.probe(read_only).await;
+                let was_refused = matches!(probed, Err(ProbeError::NamesOfDistribution2));
+                assert_eq!(was_refused, is_refused, "{root:?} {names:?} {probed:?}");
+            }
+        }
     }
 }

@@ -19,6 +19,11 @@ impl Root {
         Self(if directory.is_empty() { String::new() } else { format!("{directory}/") })
     }
 
+    /// Whether there is none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The key of a file.
     pub(crate) fn key(&self, operation: &'static str, path: &StoragePath) -> Result<Path> {
         let text = format!("{}{}", self.0, path.as_str().trim_start_matches('/'));

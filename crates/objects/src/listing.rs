@@ -170,6 +170,13 @@ pub(crate) async fn first_below(client: &Client, path: &StoragePath) -> Result<O
     Ok(query.page(client, None).await?.result.objects.into_iter().next())
 }
 
+/// Whether there is any key that begins like this.
+pub(crate) async fn has_any(client: &Client, prefix: String) -> Result<bool> {
+    let root = StoragePath::root();
+    let query = Query { path: &root, prefix, one_level: false, after: None, keys_max: 1 };
+    Ok(!query.page(client, None).await?.result.objects.is_empty())
+}
+
 /// Deletes everything below a directory and says whether there was anything. Uploads that had been
 /// begun are given up first.
 pub(crate) async fn delete_below(client: &Client, path: &StoragePath) -> Result<bool> {

@@ -8,6 +8,7 @@ use storage::{Driver as _, StorageError, StoragePath};
 use tracing::{info, warn};
 
 use crate::Objects;
+use crate::azure::has_names_of_distribution_2;
 use crate::failure::{storage_error, write_error};
 
 /// What was found.
@@ -37,6 +38,13 @@ pub enum ProbeError {
          list the bucket ({0})"
     )]
     NoList(StorageError),
+    /// A registry is there under names that are not looked for, so that it would look empty.
+    #[error(
+        "the names of the blobs in this container begin with a slash, as Distribution 2.8 wrote \
+         them: neither Distribution 3 nor wharf finds them, and the registry would look empty; \
+         docs/object-stores.md says under \"Azure and Google\" what to do"
+    )]
+    NamesOfDistribution2,
 }
 
 impl ProbeError {
@@ -71,6 +79,9 @@ impl Objects {
             }
             Err(error) => return Err(error.into()),
             Ok(_) => return Err(ProbeError::Garbled),
+        }
+        if has_names_of_distribution_2(&self.client).await? {
+            return Err(ProbeError::NamesOfDistribution2);
         }
         if read_only {
             self.list_page(&directory, None, 1).await?;
