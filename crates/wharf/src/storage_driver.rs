@@ -38,7 +38,7 @@ pub(crate) async fn open(storage: &config::Storage) -> anyhow::Result<Opened> {
         _ => return open_local(storage),
     };
     let objects = Arc::new(objects);
-    object_store::probe(&objects, storage.driver.name(), storage.read_only).await?;
+    object_store::probe(&objects, &storage.driver, storage.read_only).await?;
     Ok(Opened { driver: objects.clone(), objects: Some(objects) })
 }
 

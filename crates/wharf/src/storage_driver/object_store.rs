@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use config::{Azure, Gcs, S3, Secret, Storage};
+use config::{Azure, Driver, Gcs, S3, Secret, Storage};
 use objects::{
     Amazon, AzureCredentials, AzureOptions, Endpoint, GcsCredentials, GcsOptions, Keys, Objects,
     OpenOptions, S3Options, Transport,
@@ -153,9 +153,10 @@ pub(super) fn gcs(storage: &Storage, gcs: &Gcs) -> anyhow::Result<Objects> {
 /// logged, and until then the careful way is taken.
 pub(super) async fn probe(
     objects: &Arc<Objects>,
-    name: &'static str,
+    driver: &Driver,
     read_only: bool,
 ) -> anyhow::Result<()> {
+    let name = driver.name();
     let probed = tokio::time::timeout(PROBE_LIMIT, objects.probe(read_only)).await;
     let reason = match probed {
         Ok(Ok(_)) => return Ok(()),
@@ -168,12 +169,49 @@ pub(super) async fn probe(
     };
     error!(
         error = reason,
-        "storage.{name}: the store can't be reached; look at its address in the configuration and \
-         at the store. Requests are answered with 503 until it answers"
+        "storage.{name}: the store can't be reached; look at the store, and at {}. Requests are \
+         answered with 503 until it answers",
+        where_to_look(driver)
     );
     let objects = Arc::clone(objects);
     tokio::spawn(async move { probe_until_it_answers(&objects, name, read_only).await });
     Ok(())
+}
+
+/// Which settings say where a store is. Without those that say who this server is to it, credentials
+/// are asked of the cloud's metadata service, and that may be what can't be reached.
+fn where_to_look(driver: &Driver) -> String {
+    let (address, credentials) = match driver {
+        Driver::S3(s3) => {
+            let address = match s3.region_endpoint {
+                Some(_) => "`storage.s3.regionendpoint`",
+                None => "`storage.s3.region`",
+            };
+            let keys = "`storage.s3.accesskey` and `storage.s3.secretkey`";
+            (address, s3.access_key.is_none().then_some(keys))
+        }
+        Driver::Azure(azure) => {
+            let address = match azure.service_url {
+                Some(_) => "`storage.azure.serviceurl`",
+                None => "`storage.azure.accountname` and `storage.azure.realm`",
+            };
+            let kind = azure.credentials.as_ref().map(|credentials| &*credentials.kind);
+            let key = "`storage.azure.accountkey`";
+            (address, (kind == Some("default_credentials")).then_some(key))
+        }
+        Driver::Gcs(gcs) => {
+            let has_none = gcs.key_file.is_none() && gcs.credentials.is_empty();
+            ("the way to Google from here", has_none.then_some("`storage.gcs.keyfile`"))
+        }
+        _ => ("its address", None),
+    };
+    match credentials {
+        Some(unset) => format!(
+            "{address}, and set {unset} unless credentials are to come from the environment, or from \
+             the cloud that this machine is in"
+        ),
+        None => address.to_owned(),
+    }
 }
 
 async fn probe_until_it_answers(objects: &Objects, name: &str, read_only: bool) {
@@ -187,5 +225,35 @@ async fn probe_until_it_answers(objects: &Objects, name: &str, read_only: bool) 
                 return;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_that_cant_be_reached_is_told_of_by_the_settings_to_look_at() {
+        let looked = |storage: &str| {
+            let text = format!("version: 0.1\nstorage: {{{storage}}}\n");
+            let source = config::Source::new("config.yml", text);
+            let config = config::load(&source, &config::Environment::default()).unwrap().config;
+            where_to_look(&config.storage.driver)
+        };
+        let keys = "accesskey: a, secretkey: s";
+        let there = "bucket: b, region: us-east-1";
+        assert_eq!(
+            looked(&format!("s3: {{{there}, regionendpoint: 'http://s3', {keys}}}")),
+            "`storage.s3.regionendpoint`"
+        );
+        assert_eq!(looked(&format!("s3: {{{there}, {keys}}}")), "`storage.s3.region`");
+        let unset = looked(&format!("s3: {{{there}}}"));
+        assert!(unset.contains("`storage.s3.accesskey` and `storage.s3.secretkey`"), "{unset}");
+        let azure = "azure: {accountname: a, accountkey: a2V5, container: c";
+        assert_eq!(
+            looked(&format!("{azure}, serviceurl: 'http://azure'}}")),
+            "`storage.azure.serviceurl`"
+        );
+        assert!(looked("gcs: {bucket: b}").contains("`storage.gcs.keyfile`"));
     }
 }
