@@ -48,6 +48,8 @@ pub(crate) struct Client {
     pub(crate) part_bytes: usize,
     /// Whether the store refuses a write whose condition is not met, as far as is known.
     pub(crate) is_conditional: Arc<AtomicBool>,
+    /// Whether the store was seen not to list what had been written.
+    pub(crate) lists_late: Arc<AtomicBool>,
     /// What keeps requests from a store that fails.
     pub(crate) guard: Arc<Guard>,
 }

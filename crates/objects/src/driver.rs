@@ -1,7 +1,7 @@
 //! The driver.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -38,6 +38,7 @@ impl Objects {
             root: Root::new(&open.root_directory),
             part_bytes: part_bytes(open.part_bytes),
             is_conditional: Arc::new(AtomicBool::new(false)),
+            lists_late: Arc::new(AtomicBool::new(false)),
             guard,
         };
         Self { client: Arc::new(client), open: Arc::default(), gathering: Gathering::new() }
@@ -237,6 +238,10 @@ impl Driver for Objects {
 
     fn is_remote(&self) -> bool {
         true
+    }
+
+    fn lists_late(&self) -> bool {
+        self.client.lists_late.load(Ordering::Relaxed)
     }
 
     fn file_bytes_max(&self) -> u64 {

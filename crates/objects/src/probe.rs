@@ -96,6 +96,7 @@ impl Objects {
         self.client.delete(&path, &key).await?;
         let found = found?;
         self.client.is_conditional.store(found.conditional_writes, Ordering::Relaxed);
+        self.client.lists_late.store(!found.lists_after_writes, Ordering::Relaxed);
         report(&found);
         Ok(found)
     }
@@ -156,7 +157,10 @@ fn report(found: &Findings) {
         );
     }
     if !lists_after_writes {
-        warn!("the store does not list at once what was written: tags may appear late in lists");
+        warn!(
+            "the store does not list at once what was written: tags may appear late in lists, and \
+             nothing is collected, since a push that is under way could be overlooked"
+        );
     }
     if !ranges {
         warn!("the store does not give parts of objects: clients can't continue broken downloads");

@@ -139,6 +139,12 @@ pub enum CollectionError {
     /// Another collector took over, since this one was not heard of for too long.
     #[error("another collection has taken over, as this one had stood still; nothing is lost")]
     Overtaken,
+    /// What pushes note is not listed at once.
+    #[error(
+        "the storage does not list at once what was written to it, so that a push that is under way \
+         could be overlooked: nothing is deleted there"
+    )]
+    ListsLate,
     /// The storage failed, so that it can't be known what is referred to.
     #[error("the storage can't be read to its end, so nothing more was deleted: {0}")]
     Storage(#[from] Error),
@@ -212,6 +218,7 @@ impl Collection {
     ) -> Result<(Report, HashMap<Claim, u32>), CollectionError> {
         let began = Instant::now();
         let mut run = self.begin();
+        run.sees_what_is_written()?;
         (run.evicting, run.lease) = (Some(Evicting::new(plan)), Some(lease));
         let outcome = match run.clear_remains().await {
             Ok(()) => run.collect().await,
@@ -272,6 +279,7 @@ struct Run<'a> {
 impl Run<'_> {
     async fn run(&mut self) -> Result<(), CollectionError> {
         if !self.options.dry_run {
+            self.sees_what_is_written()?;
             let lease = Lease::acquire(self.registry, layout::collection_lease()).await?;
             self.lease = Some(lease.ok_or(CollectionError::Running)?);
             self.clear_remains().await?;
@@ -279,6 +287,14 @@ impl Run<'_> {
         let outcome = self.collect().await;
         self.release().await;
         outcome
+    }
+
+    /// Deleting is safe where the pins of pushes are listed as soon as they are written.
+    fn sees_what_is_written(&self) -> Result<(), CollectionError> {
+        match self.registry.driver.lists_late() {
+            true => Err(CollectionError::ListsLate),
+            false => Ok(()),
+        }
     }
 
     async fn release(&mut self) {

@@ -184,6 +184,12 @@ pub trait Driver: fmt::Debug + Send + Sync + 'static {
         false
     }
 
+    /// Whether what was written may be missing from lists for a while: then nothing may be deleted
+    /// for not being listed anywhere.
+    fn lists_late(&self) -> bool {
+        false
+    }
+
     /// The largest file that it takes, in bytes.
     fn file_bytes_max(&self) -> u64 {
         u64::MAX

@@ -121,13 +121,14 @@ struct Plan {
 pub struct Faulty {
     inner: Arc<dyn Driver>,
     plan: Arc<Mutex<Plan>>,
+    lists_late: bool,
 }
 
 impl Faulty {
     /// Counts what changes the storage, and fails at nothing yet.
     #[must_use]
     pub fn new(inner: Arc<dyn Driver>) -> Self {
-        Self { inner, plan: Arc::default() }
+        Self { inner, plan: Arc::default(), lists_late: false }
     }
 
     /// Counts reads as well, so that they can fail too. Of a stream only the beginning counts.
@@ -135,6 +136,12 @@ impl Faulty {
     pub fn counting_reads(self) -> Self {
         self.plan().counts_reads = true;
         self
+    }
+
+    /// Says of its lists that they may lack what was written just before.
+    #[must_use]
+    pub fn listing_late(self) -> Self {
+        Self { lists_late: true, ..self }
     }
 
     /// Makes the operation with this number fail, the first one being 0. There is one fault at a
@@ -356,6 +363,10 @@ impl Driver for Faulty {
 
     fn is_remote(&self) -> bool {
         self.inner.is_remote()
+    }
+
+    fn lists_late(&self) -> bool {
+        self.lists_late || self.inner.lists_late()
     }
 
     /// None: what is remembered is not read, and what is not read can't fail.

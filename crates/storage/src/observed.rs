@@ -236,6 +236,10 @@ impl Driver for Observed {
         self.driver.is_remote()
     }
 
+    fn lists_late(&self) -> bool {
+        self.driver.lists_late()
+    }
+
     fn file_bytes_max(&self) -> u64 {
         self.driver.file_bytes_max()
     }

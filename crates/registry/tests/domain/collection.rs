@@ -222,6 +222,19 @@ async fn only_the_selected_repositories_lose_something() {
     registry.stat_blob(&name("two"), &two).await.unwrap();
 }
 
+#[tokio::test]
+async fn nothing_goes_where_pins_are_listed_late() {
+    let driver = Faulty::new(Arc::new(Memory::new())).listing_late();
+    let registry = Arc::new(Registry::new(Arc::new(driver), Options::default()));
+    let orphan = push_blob(&registry, "one", b"orphan").await;
+    let refused = Collection::new(Arc::clone(&registry), at_once()).run().await;
+    assert!(matches!(refused, Err(CollectionError::ListsLate)), "{refused:?}");
+    assert!(has_data(&registry, &orphan).await);
+    let options = CollectionOptions { dry_run: true, ..at_once() };
+    let report = collect(&registry, options).await;
+    assert_eq!((report.garbage.layers, report.garbage.blobs), (1, 1), "it may be looked for");
+}
+
 #[tokio::test(start_paused = true)]
 async fn there_is_one_collection_at_a_time() {
     let registry = registry();
