@@ -21,7 +21,7 @@ pub struct Manifest {
     pub annotations: Option<Map<String, Value>>,
 }
 
-/// The two shapes of manifest.
+/// The shapes of manifest.
 #[derive(Debug, Clone)]
 pub enum ManifestKind {
     /// An image manifest: a configuration and layers.
@@ -35,6 +35,12 @@ pub enum ManifestKind {
     Index {
         /// The child manifests; may be empty.
         manifests: Vec<Descriptor>,
+    },
+    /// An image of Docker's first schema, which is only served, from volumes that Distribution 2
+    /// wrote.
+    Schema1 {
+        /// The layers (`fsLayers`), highest first, by their digests alone.
+        layers: Vec<Descriptor>,
     },
 }
 
@@ -51,6 +57,19 @@ struct Raw {
     subject: Option<Descriptor>,
     #[serde(default, deserialize_with = "null_as_default")]
     annotations: Map<String, Value>,
+}
+
+/// What an image of Docker's first schema is made of.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawSchema1 {
+    fs_layers: Option<Vec<FsLayer>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct FsLayer {
+    blob_sum: String,
 }
 
 impl Manifest {
@@ -92,32 +111,43 @@ impl Manifest {
     }
 
     /// Parses a manifest that is already stored. Such a manifest may be older than some rule, so
-    /// nothing is checked but that it is one.
+    /// nothing is checked but that it is one, of a shape that says what it refers to.
     ///
     /// # Errors
-    /// [`ManifestError::Json`] when the bytes are not a manifest.
+    /// [`ManifestError::Json`] when the bytes are not a manifest, [`ManifestError::Shape`] when they
+    /// are none that this registry knows.
     pub fn parse_stored(content: &[u8]) -> Result<Self, ManifestError> {
         let raw = parse_raw(content)?;
         let media_type = sniff_media_type(content).unwrap_or(MediaType::OciManifest);
+        if media_type == MediaType::DockerSchema1 {
+            return Ok(Self::of(media_type, schema_1(content)?, raw));
+        }
+        if !media_type.is_index() && raw.config.is_none() && raw.layers.is_none() {
+            return Err(ManifestError::Shape);
+        }
         Self::build(media_type, Raw { config: Some(raw.config.unwrap_or_default()), ..raw })
     }
 
-    fn build(media_type: MediaType, raw: Raw) -> Result<Self, ManifestError> {
+    fn build(media_type: MediaType, mut raw: Raw) -> Result<Self, ManifestError> {
         let kind = if media_type.is_index() {
-            ManifestKind::Index { manifests: raw.manifests.flatten().unwrap_or_default() }
+            ManifestKind::Index { manifests: raw.manifests.take().flatten().unwrap_or_default() }
         } else {
             ManifestKind::Image {
-                config: raw.config.ok_or(ManifestError::ConfigMissing)?,
-                layers: raw.layers.unwrap_or_default(),
+                config: raw.config.take().ok_or(ManifestError::ConfigMissing)?,
+                layers: raw.layers.take().unwrap_or_default(),
             }
         };
-        Ok(Self {
+        Ok(Self::of(media_type, kind, raw))
+    }
+
+    fn of(media_type: MediaType, kind: ManifestKind, raw: Raw) -> Self {
+        Self {
             media_type,
             kind,
             subject: raw.subject,
             artifact_type: raw.artifact_type.filter(|t| !t.is_empty()),
             annotations: (!raw.annotations.is_empty()).then_some(raw.annotations),
-        })
+        }
     }
 
     /// A malformed digest makes the manifest invalid; one of an algorithm that this registry does
@@ -141,6 +171,7 @@ impl Manifest {
         let (config, rest) = match &self.kind {
             ManifestKind::Image { config, layers } => (Some(config), layers),
             ManifestKind::Index { manifests } => (None, manifests),
+            ManifestKind::Schema1 { layers } => (None, layers),
         };
         config.into_iter().chain(rest)
     }
@@ -160,7 +191,7 @@ impl Manifest {
             (None, ManifestKind::Image { config, .. }) => {
                 Some(config.media_type.as_str()).filter(|t| !t.is_empty())
             }
-            (None, ManifestKind::Index { .. }) => None,
+            (None, ManifestKind::Index { .. } | ManifestKind::Schema1 { .. }) => None,
         }
     }
 }
@@ -173,6 +204,15 @@ fn parse_raw(content: &[u8]) -> Result<Raw, ManifestError> {
     serde_json::from_slice(content).map_err(|e| ManifestError::Json(e.to_string()))
 }
 
+/// What an image of Docker's first schema refers to.
+fn schema_1(content: &[u8]) -> Result<ManifestKind, ManifestError> {
+    let raw: RawSchema1 =
+        serde_json::from_slice(content).map_err(|e| ManifestError::Json(e.to_string()))?;
+    let layers = raw.fs_layers.ok_or(ManifestError::Shape)?;
+    let of_digest = |layer: FsLayer| Descriptor { digest: layer.blob_sum, ..Descriptor::default() };
+    Ok(ManifestKind::Schema1 { layers: layers.into_iter().map(of_digest).collect() })
+}
+
 /// Why bytes are not an acceptable manifest.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -180,6 +220,10 @@ pub enum ManifestError {
     /// Not JSON, or not of a manifest's types.
     #[error("the manifest is not valid JSON of the expected form: {0}")]
     Json(String),
+    /// A stored document without anything that a known manifest refers to its content by. What it
+    /// refers to can't be told.
+    #[error("it has none of \"config\", \"layers\", \"manifests\" and \"fsLayers\"")]
+    Shape,
     /// `schemaVersion` is not 2.
     #[error("unrecognized manifest schema version {}: it must be 2", .0.map_or("(none)".to_owned(), |v| v.to_string()))]
     SchemaVersion(Option<i64>),
@@ -294,6 +338,42 @@ mod tests {
         ] {
             check(media_type, &json, expected);
         }
+    }
+
+    #[test]
+    fn what_stored_manifests_refer_to() {
+        for (json, expected) in [
+            (r#"{"schemaVersion":2,"config":{"digest":"c"},"layers":[{"digest":"l"}]}"#, "c l"),
+            (r#"{"schemaVersion":2,"config":{"digest":"c"}}"#, "c"),
+            (r#"{"schemaVersion":2,"layers":[{"digest":"l"}]}"#, " l"),
+            (r#"{"schemaVersion":2,"manifests":[{"digest":"m"}]}"#, "m"),
+            (r#"{"schemaVersion":2,"manifests":null}"#, ""),
+            (
+                r#"{"schemaVersion":1,"name":"n","tag":"t","signatures":[],
+                    "fsLayers":[{"blobSum":"sha256:a"},{"blobSum":"b"}]}"#,
+                "sha256:a b",
+            ),
+        ] {
+            let manifest = Manifest::parse_stored(json.as_bytes()).unwrap();
+            let digests: Vec<_> = manifest.references().map(|d| &*d.digest).collect();
+            assert_eq!(digests.join(" "), expected, "{json}");
+        }
+    }
+
+    #[test]
+    fn of_a_stored_document_without_a_known_shape_nothing_can_be_told() {
+        for json in [
+            "{}",
+            r#"{"schemaVersion":2}"#,
+            r#"{"schemaVersion":1,"name":"n"}"#,
+            // The artifact manifest of the image-spec's release candidates.
+            r#"{"mediaType":"application/vnd.oci.artifact.manifest.v1+json","blobs":[{}]}"#,
+        ] {
+            let parsed = Manifest::parse_stored(json.as_bytes());
+            assert_eq!(parsed.err(), Some(ManifestError::Shape), "{json}");
+        }
+        let odd = br#"{"schemaVersion":1,"fsLayers":[{"blobSum":5}]}"#;
+        assert!(matches!(Manifest::parse_stored(odd), Err(ManifestError::Json(_))));
     }
 
     #[test]

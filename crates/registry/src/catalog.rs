@@ -93,6 +93,16 @@ pub(crate) struct RepositoryWalk<'a> {
     ahead: HashMap<RepositoryName, Option<Arc<Directories>>>,
     begun: bool,
     visited: usize,
+    misnamed: Misnamed,
+}
+
+/// The directories that were passed and can't be repositories, as their names are none. Distribution
+/// takes some that wharf does not, with capital letters in the first component.
+#[derive(Debug, Default)]
+pub(crate) struct Misnamed {
+    /// The path of the first.
+    pub(crate) first: String,
+    pub(crate) count: u64,
 }
 
 struct Frame {
@@ -118,7 +128,13 @@ impl<'a> RepositoryWalk<'a> {
     pub(crate) fn starting_after(registry: &'a Registry, last: Option<&'a str>) -> Self {
         let last = last.filter(|l| !l.is_empty()).map_or_else(Vec::new, |l| l.split('/').collect());
         let (stack, ahead) = (Vec::new(), HashMap::new());
-        Self { registry, last, stack, ahead, begun: false, visited: 0 }
+        let misnamed = Misnamed::default();
+        Self { registry, last, stack, ahead, begun: false, visited: 0, misnamed }
+    }
+
+    /// The directories that were passed over, if there were any.
+    pub(crate) fn misnamed(&self) -> Option<&Misnamed> {
+        Some(&self.misnamed).filter(|misnamed| misnamed.count > 0)
     }
 
     /// The next directory.
@@ -243,8 +259,12 @@ impl<'a> RepositoryWalk<'a> {
             let text = frame.name_of(entry.name());
             frame.passed = Some(entry.name().into());
             // Reserved directories begin with '_', which no component of a name does.
-            if let Ok(name) = RepositoryName::parse(&text) {
-                return Some(Step { name, is_behind: order.is_gt(), on_last: order.is_eq() });
+            match RepositoryName::parse(&text) {
+                Ok(name) => {
+                    return Some(Step { name, is_behind: order.is_gt(), on_last: order.is_eq() });
+                }
+                Err(_) if depth > 0 && layout::is_of_repository(entry.name()) => {}
+                Err(_) => self.misnamed.note(&text),
             }
         }
     }
@@ -261,6 +281,15 @@ impl<'a> RepositoryWalk<'a> {
         let Some(next) = next.filter(|next| next.len() > 0) else { return Ok(false) };
         self.stack[depth].directories = next;
         Ok(true)
+    }
+}
+
+impl Misnamed {
+    fn note(&mut self, name: &str) {
+        if self.count == 0 {
+            self.first = format!("{}/{name}", layout::repositories());
+        }
+        self.count += 1;
     }
 }
 

@@ -78,6 +78,11 @@ pub const MANIFESTS_DIRECTORY: &str = "_manifests";
 /// The directory of a repository that holds its unfinished uploads.
 pub const UPLOADS_DIRECTORY: &str = "_uploads";
 
+/// Whether a directory of this name within that of a repository belongs to it, and is no repository.
+pub(crate) fn is_of_repository(name: &str) -> bool {
+    [LAYERS_DIRECTORY, MANIFESTS_DIRECTORY, UPLOADS_DIRECTORY].contains(&name)
+}
+
 /// Builds a path from parts that were checked when they were parsed.
 fn path(text: String) -> StoragePath {
     match StoragePath::parse(text) {

@@ -116,7 +116,7 @@ impl Registry {
         descriptor: &Descriptor,
     ) -> Result<bool> {
         let wanted = match manifest.kind {
-            ManifestKind::Image { .. } => {
+            ManifestKind::Image { .. } | ManifestKind::Schema1 { .. } => {
                 self.options.validation.missing_references == MissingReferences::Refuse
                     && (!descriptor.is_foreign() || descriptor.urls.is_empty())
             }

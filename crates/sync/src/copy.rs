@@ -143,6 +143,7 @@ impl<'a> Copy<'a> {
                 ManifestKind::Image { config, layers } => {
                     self.bring_blobs(std::iter::once(config).chain(layers).collect()).await?;
                 }
+                ManifestKind::Schema1 { layers } => self.bring_blobs(layers).await?,
                 ManifestKind::Index { manifests } => {
                     let chosen = self.chosen(&found, manifests)?;
                     brought.is_whole = chosen.is_whole;

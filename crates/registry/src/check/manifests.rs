@@ -2,8 +2,7 @@
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
-use oci::{Digest, Manifest, ManifestKind, MediaType, RepositoryName, sniff_media_type};
-use serde::Deserialize;
+use oci::{Digest, Manifest, ManifestKind, RepositoryName, sniff_media_type};
 use storage::StorageError;
 
 use super::Check;
@@ -68,12 +67,6 @@ impl Check {
         self.note_used(&canonical);
         let Some(content) = self.load(revision).await? else { return Ok(()) };
         let media_type = sniff_media_type(&content);
-        if media_type == Some(MediaType::DockerSchema1) {
-            for digest in layers_of_schema_1(&content) {
-                self.note_used(&digest);
-            }
-            return Ok(());
-        }
         let manifest = match (media_type, Manifest::parse_stored(&content)) {
             (Some(_), Ok(manifest)) => manifest,
             (_, parsed) => {
@@ -81,6 +74,11 @@ impl Check {
                 return self.report_of(revision, Kind::ManifestInvalid, None, reason).await;
             }
         };
+        if let ManifestKind::Schema1 { layers } = &manifest.kind {
+            // Such an image is only served, and says no sizes to compare.
+            layers.iter().filter_map(|l| l.parsed_digest().ok()).for_each(|d| self.note_used(&d));
+            return Ok(());
+        }
         let is_index = matches!(manifest.kind, ManifestKind::Index { .. });
         for descriptor in manifest.references() {
             if self.is_ending() {
@@ -153,21 +151,4 @@ impl Check {
         }
         Ok(())
     }
-}
-
-/// The layers of an image of Docker's first schema, which is only served.
-fn layers_of_schema_1(content: &[u8]) -> Vec<Digest> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Shape {
-        fs_layers: Vec<Layer>,
-    }
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Layer {
-        blob_sum: String,
-    }
-    let shape = serde_json::from_slice::<Shape>(content);
-    let layers = shape.map(|shape| shape.fs_layers).unwrap_or_default();
-    layers.iter().filter_map(|layer| Digest::parse(&layer.blob_sum).ok()).collect()
 }

@@ -10,7 +10,7 @@ use super::report::Event;
 use super::repository::Repository;
 use super::{CollectionError, CollectionOptions, Run};
 use crate::Registry;
-use crate::catalog::RepositoryWalk;
+use crate::catalog::{Misnamed, RepositoryWalk};
 use crate::claims::Claim;
 use crate::eviction::Plan;
 use crate::limits::COLLECTION_LIST_CLAIMS_MAX;
@@ -28,6 +28,8 @@ pub(super) struct Marks {
     pub(super) littered: HashMap<RepositoryName, Litter>,
     /// The repositories that have nothing, or nothing but garbage.
     pub(super) empty: Vec<RepositoryName>,
+    /// Whether all blobs stay, as something may refer to them that is not looked into.
+    pub(super) keeps_blobs: bool,
 }
 
 /// What marking again has to know of a repository that has garbage.
@@ -94,7 +96,27 @@ impl Run<'_> {
                 self.take_in(repository?, &mut garbage).await?;
             }
         }
+        self.look_at_misnamed(&walk);
         Ok(garbage)
+    }
+
+    /// Has all blobs stay if there are directories among the repositories that can't be one: whoever
+    /// made them, they may refer to anything.
+    fn look_at_misnamed(&mut self, walk: &RepositoryWalk<'_>) {
+        let Some(Misnamed { first, count }) = walk.misnamed() else { return };
+        if !std::mem::replace(&mut self.marks.keeps_blobs, true) {
+            let more = match count - 1 {
+                0 => String::new(),
+                more => format!(" (and {more} more)"),
+            };
+            self.report(
+                None,
+                format!(
+                    "{first}{more} is no name of a repository, so what it refers to is not known; \
+                     all blobs are kept until it is renamed or moved away"
+                ),
+            );
+        }
     }
 
     async fn take_in(
@@ -176,6 +198,7 @@ impl Run<'_> {
                 self.read_new(name).await?;
             }
         }
+        self.look_at_misnamed(&walk);
         Ok(())
     }
 
@@ -250,7 +273,7 @@ impl Marks {
             Some(name) => {
                 self.littered.get(name).is_none_or(|litter| !litter.rescued.contains(&claim))
             }
-            None => !self.referenced.contains(&claim),
+            None => !self.keeps_blobs && !self.referenced.contains(&claim),
         }
     }
 }

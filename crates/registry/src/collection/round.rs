@@ -15,6 +15,7 @@ impl Run<'_> {
         let mut goes_on = true;
         while goes_on && !self.collection.is_stopped() {
             goes_on = match self.evicting {
+                _ if self.marks.keeps_blobs => false,
                 Some(_) => self.gather_freed(&mut items).await?,
                 None => self.gather_blobs(&mut blobs, &mut items).await?,
             };

@@ -40,6 +40,17 @@ async fn push_layered(registry: &Registry, repository: &str, reference: &str) ->
     (pushed.unwrap().digest, layer)
 }
 
+/// Puts a manifest onto the storage that would not be accepted.
+async fn put_revision(registry: &Registry, repository: &str, json: &serde_json::Value) -> Digest {
+    let content = serde_json::to_vec(json).unwrap();
+    let digest = Digest::of(Algorithm::Sha256, &content);
+    let driver = registry.driver();
+    driver.put(&layout::blob_data(&digest), content.into()).await.unwrap();
+    let link = layout::revision_link(&name(repository), &digest);
+    driver.put(&link, digest.to_string().into()).await.unwrap();
+    digest
+}
+
 async fn has_data(registry: &Registry, digest: &Digest) -> bool {
     registry.driver().stat(&layout::blob_data(digest)).await.is_ok()
 }
@@ -184,6 +195,55 @@ async fn what_can_t_be_read_keeps_its_repository_and_no_other() {
         assert!(has_data(&registry, &digest).await);
     }
     assert!(!has_data(&registry, &other).await);
+}
+
+/// Distribution serves images of Docker's first schema from old volumes, and so does wharf.
+#[tokio::test(start_paused = true)]
+async fn the_layers_of_an_image_of_the_first_schema_stay() {
+    let registry = registry();
+    let layer = push_blob(&registry, "old", b"layer of old").await;
+    let content = json!({
+        "schemaVersion": 1, "name": "old", "tag": "v1", "signatures": [],
+        "fsLayers": [{"blobSum": layer.to_string()}],
+    });
+    let manifest = put_revision(&registry, "old", &content).await;
+    let report = collect(&registry, at_once()).await;
+    assert_eq!((report.deleted, report.problems), Default::default());
+    assert!(has_manifest(&registry, "old", &manifest).await);
+    assert_eq!(pull_blob(&registry, "old", &layer).await, b"layer of old");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_manifest_of_no_known_shape_keeps_its_repository() {
+    let registry = registry();
+    let blob = push_blob(&registry, "odd", b"part of something").await;
+    put_revision(&registry, "odd", &json!({"blobs": [{"digest": blob.to_string()}]})).await;
+    let report = collect(&registry, at_once()).await;
+    assert_eq!((report.deleted, report.problems.len()), (Default::default(), 1));
+    registry.stat_blob(&name("odd"), &blob).await.unwrap();
+}
+
+/// Distribution's names may begin with a host, which may have capital letters.
+#[tokio::test(start_paused = true)]
+async fn a_directory_that_is_no_repository_keeps_all_blobs() {
+    let registry = registry();
+    let theirs = push_blob(&registry, "lower", b"theirs").await;
+    let orphan = push_blob(&registry, "one", b"orphan").await;
+    let (driver, root) = (registry.driver(), layout::repositories());
+    for below in ["Host.example/app", "host/App"] {
+        let link = layout::layer_link(&name("x"), &theirs).to_string();
+        let link = link.replace("/repositories/x/", &format!("/repositories/{below}/"));
+        assert!(link.starts_with(root.as_str()));
+        let link = storage::StoragePath::parse(link).unwrap();
+        driver.put(&link, theirs.to_string().into()).await.unwrap();
+    }
+    let report = collect(&registry, at_once()).await;
+    assert_eq!((report.deleted.blobs, report.deleted.layers), (0, 2), "{report:?}");
+    let [problem] = &*report.problems else { panic!("{report:?}") };
+    assert!(problem.what.contains("repositories/Host.example (and 1 more)"), "{problem:?}");
+    for digest in [theirs, orphan] {
+        assert!(has_data(&registry, &digest).await);
+    }
 }
 
 #[tokio::test(start_paused = true)]

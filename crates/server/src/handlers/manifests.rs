@@ -131,7 +131,7 @@ fn linux_amd64(list: &StoredManifest) -> Option<Digest> {
     };
     match Manifest::parse_stored(&list.content).ok()?.kind {
         ManifestKind::Index { manifests } => manifests.iter().find(fits)?.parsed_digest().ok(),
-        ManifestKind::Image { .. } => None,
+        ManifestKind::Image { .. } | ManifestKind::Schema1 { .. } => None,
     }
 }
 

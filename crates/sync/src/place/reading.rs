@@ -31,13 +31,14 @@ impl Content {
         Ok(Self { manifest })
     }
 
-    /// The size of what an image is made of, in bytes; `None` of an index.
+    /// The size of what an image is made of, in bytes; `None` of an index, and where it is not said.
     pub(crate) fn size_bytes(&self) -> Option<u64> {
         match self.manifest.kind {
             ManifestKind::Image { .. } => {
                 Some(self.manifest.references().fold(0, |sum, part| sum.saturating_add(part.size)))
             }
-            ManifestKind::Index { .. } => None,
+            // Whose layers' sizes are not said.
+            ManifestKind::Index { .. } | ManifestKind::Schema1 { .. } => None,
         }
     }
 

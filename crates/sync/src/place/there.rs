@@ -138,6 +138,7 @@ impl There {
                     let Ok(digest) = config.parsed_digest() else { return Ok(None) };
                     return self.config_time(name, &digest).await;
                 }
+                ManifestKind::Schema1 { .. } => return Ok(None),
                 ManifestKind::Index { manifests } => {
                     let first = manifests.first().and_then(|child| child.parsed_digest().ok());
                     let Some(first) = first else { return Ok(None) };

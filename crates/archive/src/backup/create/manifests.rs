@@ -2,9 +2,8 @@
 
 use std::collections::HashSet;
 
-use oci::{Algorithm, Descriptor, Digest, Manifest, MediaType, Reference, RepositoryName};
+use oci::{Algorithm, Digest, Manifest, ManifestError, Reference, RepositoryName};
 use registry::Error;
-use serde::Deserialize;
 
 use super::Creation;
 use super::blobs::Found;
@@ -55,23 +54,27 @@ impl Creation<'_> {
         if actual != *digest {
             return Ok(Outcome::Damaged(format!("its content has the digest {actual}")));
         }
-        let Ok(manifest) = Manifest::parse_stored(&content) else {
-            return Ok(Outcome::Damaged("its content is no manifest".into()));
+        let manifest = match Manifest::parse_stored(&content) {
+            Ok(manifest) => Some(manifest),
+            // It is kept as it lies.
+            Err(ManifestError::Shape) => None,
+            Err(_) => return Ok(Outcome::Damaged("its content is no manifest".into())),
         };
+        let is_index = manifest.as_ref().is_some_and(|manifest| manifest.media_type.is_index());
         self.keep_bytes(digest, &content).await?;
         let mut kept = Kept {
             item: Item::new(*digest, canonical, content.len() as u64),
             blobs: Vec::new(),
             children: Vec::new(),
-            lacks: None,
+            lacks: manifest.is_none().then(|| "what it refers to is not known".into()),
         };
-        for part in parts(&manifest, &content) {
+        for part in manifest.iter().flat_map(Manifest::references) {
             let Ok(part_digest) = part.parsed_digest() else {
                 kept.lacks = Some(format!("{:?} is no digest that is supported", part.digest));
                 continue;
             };
             // BuildKit's cache is an index whose children are layers.
-            if manifest.media_type.is_index() && listed.contains(&part_digest) {
+            if is_index && listed.contains(&part_digest) {
                 kept.children.push(part_digest);
                 continue;
             }
@@ -96,43 +99,5 @@ impl Creation<'_> {
             }
         }
         Ok(Outcome::Kept(kept))
-    }
-}
-
-/// What a manifest is made of. Those of Docker's first schema, which old volumes have, are made of
-/// layers alone.
-fn parts(manifest: &Manifest, content: &[u8]) -> Vec<Descriptor> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Schema1 {
-        #[serde(default)]
-        fs_layers: Vec<Layer>,
-    }
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Layer {
-        blob_sum: String,
-    }
-    if manifest.media_type != MediaType::DockerSchema1 {
-        return manifest.references().cloned().collect();
-    }
-    let layers =
-        serde_json::from_slice::<Schema1>(content).map_or_else(|_| vec![], |m| m.fs_layers);
-    layers
-        .into_iter()
-        .map(|layer| Descriptor { digest: layer.blob_sum, ..Descriptor::default() })
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn layers_of_the_first_schema_are_found() {
-        let content = br#"{"schemaVersion":1,"fsLayers":[{"blobSum":"sha256:a"},{"blobSum":"b"}]}"#;
-        let manifest = Manifest::parse_stored(content).unwrap();
-        let digests: Vec<_> = parts(&manifest, content).into_iter().map(|d| d.digest).collect();
-        assert_eq!(digests, ["sha256:a", "b"]);
     }
 }
