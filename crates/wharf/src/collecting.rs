@@ -27,10 +27,14 @@ pub(crate) async fn run(
 ) {
     let when = &config.storage.gc.when;
     let collection = collection(&registry, &config, rules, cached);
+    let mut finished = None;
     loop {
-        wait(&registry, when).await;
+        wait(&registry, when, finished).await;
         match collection.run().await {
-            Ok(report) => tell(&report),
+            Ok(report) => {
+                finished = Some(SystemTime::now());
+                tell(&report);
+            }
             Err(CollectionError::Running) => {
                 info!("another server collects the garbage");
                 tokio::time::sleep(RETRY_AFTER).await;
@@ -43,8 +47,9 @@ pub(crate) async fn run(
     }
 }
 
-/// Waits until it is time, by whichever server collected last.
-async fn wait(registry: &Registry, when: &When) {
+/// Waits until it is time, by whichever server collected last. When this one did is `finished`: a dry
+/// run leaves nothing on the storage that tells, nor does one that can't write.
+async fn wait(registry: &Registry, when: &When, finished: Option<SystemTime>) {
     let begun = SystemTime::now();
     // A storage that was never collected is not kept waiting for a whole interval.
     let first = match when {
@@ -56,7 +61,7 @@ async fn wait(registry: &Registry, when: &When) {
     info!("garbage is going to be collected");
     loop {
         let last = match registry.last_collection().await {
-            Ok(last) => last,
+            Ok(last) => last.max(finished),
             Err(failure) => {
                 warn!(error = %failure, "can't see when the garbage was last collected");
                 tokio::time::sleep(RETRY_AFTER).await;
@@ -143,4 +148,32 @@ fn tell(report: &Report) {
         duration_secs = report.seconds,
         "garbage collection finished"
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use registry::Options;
+    use storage::memory::Memory;
+    use tokio::time::timeout;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn there_is_a_pause_after_a_run_that_left_no_trace() {
+        let registry = Arc::new(Registry::new(Arc::new(Memory::new()), Options::default()));
+        let run = |dry_run| {
+            let options = CollectionOptions { dry_run, ..CollectionOptions::default() };
+            let collection = Collection::new(Arc::clone(&registry), options);
+            async move { collection.run().await.unwrap() }
+        };
+        run(false).await;
+        let interval = Duration::from_secs(1);
+        std::thread::sleep(interval);
+        let when = When::Every(interval);
+        let at_once = Duration::from_millis(10);
+        timeout(at_once, wait(&registry, &when, None)).await.expect("it is time");
+        run(true).await;
+        let finished = Some(SystemTime::now());
+        assert!(timeout(at_once, wait(&registry, &when, finished)).await.is_err(), "not again");
+    }
 }
