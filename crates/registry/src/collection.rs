@@ -81,6 +81,8 @@ pub struct CollectionOptions {
     pub dry_run: bool,
     /// Uploads that nothing happened to for so long go as well.
     pub uploads_older_than: Option<Duration>,
+    /// Only say which uploads those are, also where everything else is deleted.
+    pub uploads_dry_run: bool,
     /// The rules by which tags go; none does when there are none.
     pub retention: Option<Arc<RetentionRules>>,
     /// The repositories whose content is cached from elsewhere, if there are any: of a manifest there
@@ -99,6 +101,7 @@ impl Default for CollectionOptions {
             rate: None,
             dry_run: false,
             uploads_older_than: None,
+            uploads_dry_run: false,
             retention: None,
             cached: None,
         }
@@ -124,6 +127,7 @@ impl fmt::Debug for CollectionOptions {
             .field("rate", &self.rate)
             .field("dry_run", &self.dry_run)
             .field("uploads_older_than", &self.uploads_older_than)
+            .field("uploads_dry_run", &self.uploads_dry_run)
             .field("retention", &self.retention)
             .finish_non_exhaustive()
     }

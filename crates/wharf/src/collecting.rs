@@ -92,6 +92,7 @@ fn collection(
         rate: gc.rate,
         dry_run: gc.dry_run,
         uploads_older_than: purging.enabled.then_some(purging.age),
+        uploads_dry_run: purging.dry_run,
         retention: retention.map(Arc::new),
         cached,
     };
@@ -122,7 +123,7 @@ fn log(event: &Event<'_>, dry_run: bool, only_told: bool) {
             debug!(%garbage, reason = reason.as_str(), "garbage found");
         }
         Event::Deleted { garbage } => debug!(%garbage, "garbage deleted"),
-        Event::Upload { path } => info!(path, dry_run, "upload purged"),
+        Event::Upload { path, dry_run } => info!(path, dry_run, "upload purged"),
         Event::RepositoryRemoved { name } => info!(repository = %name, "empty repository removed"),
         Event::Problem { problem } => {
             let repository = problem.repository.as_deref().unwrap_or_default();

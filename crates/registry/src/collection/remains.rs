@@ -23,11 +23,15 @@ impl Run<'_> {
     /// Removes the uploads that nobody will finish.
     pub(super) async fn purge_uploads(&mut self) -> Result<(), CollectionError> {
         let Some(older_than) = self.options.uploads_older_than else { return Ok(()) };
-        let purged = self.registry.purge_uploads(older_than, self.options.dry_run).await?;
+        let dry_run = self.options.dry_run || self.options.uploads_dry_run;
+        let purged = self.registry.purge_uploads(older_than, dry_run).await?;
         for path in &purged.purged {
-            self.tell(&Event::Upload { path });
+            self.tell(&Event::Upload { path, dry_run });
         }
-        self.tally.uploads(purged.purged.len() as u64);
+        // The report of a dry run counts what would go, and any other one what has gone.
+        if dry_run == self.options.dry_run {
+            self.tally.uploads(purged.purged.len() as u64);
+        }
         for failure in purged.failed {
             self.report(None, failure);
         }

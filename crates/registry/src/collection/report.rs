@@ -49,6 +49,8 @@ pub enum Event<'a> {
     Upload {
         /// Where it lies.
         path: &'a str,
+        /// Whether it is only told of.
+        dry_run: bool,
     },
     /// A repository had nothing left, and is gone.
     RepositoryRemoved {

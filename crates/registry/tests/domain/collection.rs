@@ -336,6 +336,26 @@ async fn on_an_object_store_it_is_the_same() {
     assert_eq!(left, ["/wharf/v1/collection/last"]);
 }
 
+#[tokio::test(start_paused = true)]
+async fn uploads_may_be_on_trial_by_themselves() {
+    let registry = registry();
+    let orphan = push_blob(&registry, "one", b"orphan").await;
+    let id = registry.start_upload(&name("one"), None).await.unwrap().id;
+    let path = layout::upload_started_at(&name("one"), &id);
+    registry.driver().put(&path, "2020-01-02T03:04:05Z".into()).await.unwrap();
+    let trial = |uploads_dry_run| CollectionOptions {
+        uploads_older_than: Some(Duration::from_secs(3600)),
+        uploads_dry_run,
+        ..at_once()
+    };
+    let report = collect(&registry, trial(true)).await;
+    assert_eq!((report.deleted.blobs, report.uploads), (1, 0), "{report:?}");
+    assert!(!has_data(&registry, &orphan).await);
+    registry.upload_status(&name("one"), &id).await.unwrap();
+    assert_eq!(collect(&registry, trial(false)).await.uploads, 1);
+    assert!(registry.upload_status(&name("one"), &id).await.is_err());
+}
+
 /// Wherever it is cut short, nothing that is referred to is missing, and the next one finishes.
 #[tokio::test(start_paused = true)]
 async fn a_collection_that_fails_or_is_killed_does_no_harm() {

@@ -96,6 +96,7 @@ async fn collect_on(
         rate: arguments.rate,
         dry_run: arguments.dry_run,
         uploads_older_than: purging.enabled.then_some(purging.age),
+        uploads_dry_run: purging.dry_run,
         retention: retention::rules(config)?.map(Arc::new),
         cached: mirroring::selection(config)?,
     };
@@ -151,10 +152,10 @@ fn observer(arguments: &CollectArguments, only_told: bool) -> Observer {
             say(&format!("{} eligible for deletion{size}: {reason}\n", garbage));
         }
         Event::Deleted { garbage } => say(&format!("deleted {}\n", garbage)),
-        Event::Upload { path } if dry_run => {
+        Event::Upload { path, dry_run: true } => {
             say(&format!("upload eligible for deletion: {path}\n"))
         }
-        Event::Upload { path } => say(&format!("deleted upload {path}\n")),
+        Event::Upload { path, dry_run: false } => say(&format!("deleted upload {path}\n")),
         Event::RepositoryRemoved { name } => say(&format!("removed empty repository {name}\n")),
     })
 }
