@@ -79,6 +79,8 @@ pub struct CollectionOptions {
     pub rate: Option<u32>,
     /// Only say what would be deleted.
     pub dry_run: bool,
+    /// Whether the observer is told of each part of a manifest that is marked, which takes memory.
+    pub tells_parts: bool,
     /// Uploads that nothing happened to for so long go as well.
     pub uploads_older_than: Option<Duration>,
     /// Only say which uploads those are, also where everything else is deleted.
@@ -100,6 +102,7 @@ impl Default for CollectionOptions {
             repositories: None,
             rate: None,
             dry_run: false,
+            tells_parts: false,
             uploads_older_than: None,
             uploads_dry_run: false,
             retention: None,

@@ -91,6 +91,7 @@ fn collection(
         repositories: None,
         rate: gc.rate,
         dry_run: gc.dry_run,
+        tells_parts: false,
         uploads_older_than: purging.enabled.then_some(purging.age),
         uploads_dry_run: purging.dry_run,
         retention: retention.map(Arc::new),
@@ -129,7 +130,7 @@ fn log(event: &Event<'_>, dry_run: bool, only_told: bool) {
             let repository = problem.repository.as_deref().unwrap_or_default();
             warn!(repository, "garbage collection: {}", problem.what);
         }
-        Event::Repository { .. } | Event::Marked { .. } => {}
+        Event::Repository { .. } | Event::Marked { .. } | Event::MarkedPart { .. } => {}
     }
 }
 

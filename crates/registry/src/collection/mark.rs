@@ -97,6 +97,7 @@ impl Run<'_> {
             }
         }
         self.look_at_misnamed(&walk);
+        self.tally.blobs_marked(self.marks.referenced.len() as u64);
         Ok(garbage)
     }
 
@@ -129,6 +130,11 @@ impl Run<'_> {
         self.tell(&Event::Repository { name });
         for digest in &repository.kept {
             self.tell(&Event::Marked { name, digest });
+        }
+        for digest in &repository.parts {
+            if !self.marks.referenced.contains(&Claim::content(digest)) {
+                self.tell(&Event::MarkedPart { name, digest });
+            }
         }
         self.marks.seen.extend(name, &repository.kept);
         self.tally.marked(repository.kept.len() as u64);

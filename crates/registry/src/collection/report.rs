@@ -24,6 +24,14 @@ pub enum Event<'a> {
         /// The manifest.
         digest: &'a Digest,
     },
+    /// What a kept manifest is made of is marked, if that was not done yet. Only where
+    /// [`CollectionOptions::tells_parts`](super::CollectionOptions::tells_parts) asks for it.
+    MarkedPart {
+        /// The repository.
+        name: &'a RepositoryName,
+        /// The configuration, layer or child.
+        digest: &'a Digest,
+    },
     /// The rules were asked about a tag.
     Retention {
         /// The repository.
@@ -135,6 +143,8 @@ pub struct Report {
     pub seconds: f64,
     /// The manifests that are kept, counted in each repository.
     pub manifests_marked: u64,
+    /// The blobs that something refers to, manifests among them.
+    pub blobs_marked: u64,
     /// The blobs that there were.
     pub blobs_seen: u64,
     /// What nothing refers to.
@@ -163,6 +173,7 @@ pub struct Report {
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     manifests_marked: u64,
+    blobs_marked: u64,
     blobs_seen: u64,
     garbage: Counts,
     deleted: Counts,
@@ -179,6 +190,10 @@ pub(super) struct Tally {
 impl Tally {
     pub(super) const fn marked(&mut self, manifests: u64) {
         self.manifests_marked += manifests;
+    }
+
+    pub(super) const fn blobs_marked(&mut self, blobs: u64) {
+        self.blobs_marked = blobs;
     }
 
     pub(super) const fn blobs_seen(&mut self, blobs: u64) {
@@ -241,6 +256,7 @@ impl Tally {
             stopped,
             seconds: took.as_secs_f64(),
             manifests_marked: self.manifests_marked,
+            blobs_marked: self.blobs_marked,
             blobs_seen: self.blobs_seen,
             garbage: self.garbage,
             deleted: self.deleted,

@@ -27,6 +27,9 @@ pub(crate) struct Repository {
     pub(super) kept_tags: Vec<Tag>,
     /// What the kept ones refer to, themselves included.
     pub(super) references: HashSet<Claim>,
+    /// The parts of the kept ones, each once, if the observer wants to know.
+    pub(super) parts: Vec<Digest>,
+    tells_parts: bool,
     /// What the others refer to, themselves included, with those that do.
     pub(super) doomed_references: HashMap<Claim, Vec<Claim>>,
     /// What can't be read, in words. Everything is kept then.
@@ -79,6 +82,8 @@ impl Repository {
             kept: Vec::new(),
             kept_tags: Vec::new(),
             references: HashSet::new(),
+            parts: Vec::new(),
+            tells_parts: false,
             doomed_references: HashMap::new(),
             problems: Vec::new(),
             operations: 0,
@@ -103,6 +108,7 @@ impl Repository {
     ) -> Result<Self, CollectionError> {
         let mut this = Self::new(name);
         this.is_cached = options.is_cached(&this.name);
+        this.tells_parts = options.tells_parts;
         let revisions = this.revisions(registry, &|_| false).await?;
         let nodes = this.read(registry, revisions).await?;
         let is_whole = this.problems.is_empty();
@@ -297,10 +303,9 @@ impl Repository {
     /// Puts a manifest to those that are kept, or to the garbage.
     pub(super) fn settle(&mut self, node: Node, doomed: &HashMap<Digest, Doom>) {
         let Node { digest, aliases, parts, .. } = node;
-        let claims = parts.iter().chain([&digest]).map(Claim::content);
         match doomed.get(&digest) {
             Some(doom) if self.problems.is_empty() => {
-                for claim in claims {
+                for claim in parts.iter().chain([&digest]).map(Claim::content) {
                     let parents = self.doomed_references.entry(claim).or_default();
                     parents.push(Claim::content(&digest));
                 }
@@ -313,7 +318,12 @@ impl Repository {
                 });
             }
             _ => {
-                self.references.extend(claims);
+                for part in &parts {
+                    if self.references.insert(Claim::content(part)) && self.tells_parts {
+                        self.parts.push(*part);
+                    }
+                }
+                self.references.insert(Claim::content(&digest));
                 self.kept.push(digest);
             }
         }

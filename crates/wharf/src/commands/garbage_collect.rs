@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use config::Config;
 use indicatif::{HumanBytes, HumanCount};
-use registry::collection::{Counts, Event, Garbage, Observer, Report};
+use registry::collection::{Counts, Event, Garbage, Observer, Reason, Report};
 use registry::{Collection, CollectionOptions, Registry};
 
 use super::{block_on, configuration, on_storage, say, say_error, with_causes};
@@ -95,6 +95,7 @@ async fn collect_on(
         }),
         rate: arguments.rate,
         dry_run: arguments.dry_run,
+        tells_parts: !is_silent(arguments),
         uploads_older_than: purging.enabled.then_some(purging.age),
         uploads_dry_run: purging.dry_run,
         retention: retention::rules(config)?.map(Arc::new),
@@ -117,9 +118,15 @@ async fn collect_on(
     Ok(outcome?)
 }
 
-/// Says what happens, in the words of Distribution where it says the same.
+/// Whether nothing is said of what happens.
+const fn is_silent(arguments: &CollectArguments) -> bool {
+    arguments.quiet || arguments.json
+}
+
+/// Says what happens, in the words of Distribution where it says the same: scripts look for them. What
+/// there is to say beyond that comes behind it, on the same line.
 fn observer(arguments: &CollectArguments, only_told: bool) -> Observer {
-    let is_silent = arguments.quiet || arguments.json;
+    let is_silent = is_silent(arguments);
     let (dry_run, explain) = (arguments.dry_run, arguments.explain);
     Arc::new(move |event: &Event<'_>| match event {
         Event::Problem { problem } => {
@@ -128,7 +135,8 @@ fn observer(arguments: &CollectArguments, only_told: bool) -> Observer {
         }
         _ if is_silent => {}
         Event::Repository { name } => say(&format!("{name}\n")),
-        Event::Marked { name, digest } => say(&format!("{name}: marking manifest {digest}\n")),
+        Event::Marked { name, digest } => say(&format!("{name}: marking manifest {digest} \n")),
+        Event::MarkedPart { name, digest } => say(&format!("{name}: marking blob {digest}\n")),
         Event::Retention { name, tag, decision } if decision.verdict.keeps() => {
             if explain {
                 say(&format!("tag {name}:{tag} kept: {decision}\n"));
@@ -143,14 +151,7 @@ fn observer(arguments: &CollectArguments, only_told: bool) -> Observer {
         }
         // Said above.
         Event::Garbage { garbage: Garbage::Tag { .. }, .. } => {}
-        Event::Garbage { garbage, reason } => {
-            let size = match garbage {
-                Garbage::Blob { size_bytes, .. } => format!(" ({})", HumanBytes(*size_bytes)),
-                _ => String::new(),
-            };
-            let reason = reason.as_str();
-            say(&format!("{} eligible for deletion{size}: {reason}\n", garbage));
-        }
+        Event::Garbage { garbage, reason } => say(&eligible(garbage, *reason)),
         Event::Deleted { garbage } => say(&format!("deleted {}\n", garbage)),
         Event::Upload { path, dry_run: true } => {
             say(&format!("upload eligible for deletion: {path}\n"))
@@ -160,13 +161,39 @@ fn observer(arguments: &CollectArguments, only_told: bool) -> Observer {
     })
 }
 
+/// That something would go or goes, in the words of Distribution, and why.
+fn eligible(garbage: &Garbage, reason: Reason) -> String {
+    let what = match garbage {
+        Garbage::Blob { digest, size_bytes } => {
+            format!("blob eligible for deletion: {digest} ({})", HumanBytes(*size_bytes))
+        }
+        Garbage::Layer { name, digest, .. } => {
+            format!("{name}: layer link eligible for deletion: {digest}")
+        }
+        // As Go writes what it is deleted by: with its tags, of which there are none.
+        Garbage::Manifest { name, digest, .. } => {
+            format!("manifest eligible for deletion: {{{name} {digest} []}}")
+        }
+        Garbage::Tag { name, tag, .. } => format!("tag {name}:{tag} eligible for deletion"),
+    };
+    format!("{what}: {}\n", reason.as_str())
+}
+
 /// What came of it.
 fn summary(report: &Report) -> String {
     let Report { garbage, deleted, .. } = report;
-    let mut lines = vec![format!(
-        "{} blobs seen, {} manifests marked, {} blobs and {} manifests eligible for deletion",
-        report.blobs_seen, report.manifests_marked, garbage.blobs, garbage.manifests
-    )];
+    let mut lines = vec![
+        String::new(),
+        format!(
+            "{} blobs marked, {} blobs and {} manifests eligible for deletion ({} blobs seen, {} \
+             manifests marked)",
+            report.blobs_marked,
+            garbage.blobs,
+            garbage.manifests,
+            report.blobs_seen,
+            report.manifests_marked
+        ),
+    ];
     lines.push(match report.dry_run {
         true => format!("would be deleted: {}", counts(garbage)),
         false => format!("deleted: {}", counts(deleted)),

@@ -36,16 +36,17 @@ fn a_dry_run_tells_and_a_run_deletes() {
     let (code, out, err) = run(made.path(), &["--dry-run", "config.yml"]);
     assert_eq!(code, 0, "{err}");
     let line = format!(
-        "blob {} eligible for deletion (8 B): no manifest refers to it",
+        "\nblob eligible for deletion: {} (8 B): no manifest refers to it\n",
         digest("team/one")
     );
     assert!(out.contains(&line), "{out}");
-    assert!(
-        out.contains(
-            "2 blobs seen, 0 manifests marked, 2 blobs and 0 manifests eligible for deletion"
-        ),
-        "{out}"
+    let line = format!(
+        "\nteam/one: layer link eligible for deletion: {}: no manifest refers to it\n",
+        digest("team/one")
     );
+    assert!(out.contains(&line), "{out}");
+    let line = "\n\n0 blobs marked, 2 blobs and 0 manifests eligible for deletion (2 blobs seen, ";
+    assert!(out.contains(line), "{out}");
     assert!(out.contains("would be deleted: 2 blobs of 13 B"), "{out}");
     assert!(has(made.path(), "other"));
     assert!(!made.path().join("data/wharf").exists(), "nothing was written");
@@ -53,6 +54,35 @@ fn a_dry_run_tells_and_a_run_deletes() {
     let (code, out, err) = run(made.path(), &["-q", "config.yml"]);
     assert_eq!((code, out.as_str()), (0, ""), "{err}");
     assert!(!has(made.path(), "other") && !has(made.path(), "team/one"));
+}
+
+/// Scripts look for what Distribution 3 prints.
+#[test]
+fn the_lines_begin_as_distribution_s() {
+    let made = made();
+    let root = made.path().join("data");
+    push_tags(&root, &["v1", "v2"]);
+    let gone = with_registry(&root, async |registry| {
+        let tag = oci::Tag::parse("v1").unwrap();
+        let reference = oci::Reference::Tag(tag.clone());
+        let manifest = registry.get_manifest(&name("team/one"), &reference).await.unwrap();
+        registry.delete_tag(&name("team/one"), &tag).await.unwrap();
+        manifest.digest
+    });
+    let (code, out, err) = run(made.path(), &["--dry-run", "-m", "config.yml"]);
+    assert_eq!(code, 0, "{err}");
+    let layer = digest("team/one");
+    for line in [
+        "team/one\n",
+        "team/one: marking manifest sha256:",
+        &format!("team/one: marking blob {layer}\n"),
+        &format!("manifest eligible for deletion: {{team/one {gone} []}}"),
+        &format!("blob eligible for deletion: {gone} ("),
+        // The manifest and its configuration.
+        "2 blobs marked, 2 blobs and 1 manifests eligible for deletion",
+    ] {
+        assert!(out.starts_with(line) || out.contains(&format!("\n{line}")), "{line}: {out}");
+    }
 }
 
 #[test]
