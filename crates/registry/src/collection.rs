@@ -62,11 +62,19 @@ pub type Selection = Arc<dyn Fn(&RepositoryName) -> bool + Send + Sync>;
 /// Who is told what a collection does, as it does it.
 pub type Observer = Arc<dyn Fn(&Event<'_>) + Send + Sync>;
 
+/// Says for how long the servers that use the storage at this moment keep what they told their clients
+/// is there; zero if there are none.
+pub type Promises =
+    Arc<dyn Fn() -> BoxFuture<'static, Result<Duration, storage::StorageError>> + Send + Sync>;
+
 /// What is collected.
 #[derive(Clone)]
 pub struct CollectionOptions {
     /// How long something is left alone after it was written, or a client was told of it.
     pub older_than: Duration,
+    /// Asked before anything is deleted, should servers have come to use the storage since
+    /// `older_than` was chosen: what is younger than they promise stays as well.
+    pub promises: Option<Promises>,
     /// Whether manifests go that have no tag, and are no part of one that has.
     pub untagged: bool,
     /// Whether untagged manifests go whose subject is not in the repository any more.
@@ -97,6 +105,7 @@ impl Default for CollectionOptions {
     fn default() -> Self {
         Self {
             older_than: COLLECTION_GRACE,
+            promises: None,
             untagged: false,
             referrers: true,
             repositories: None,

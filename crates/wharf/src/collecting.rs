@@ -86,6 +86,7 @@ fn collection(
     let purging = &config.storage.upload_purging;
     let options = CollectionOptions {
         older_than: gc.grace,
+        promises: None,
         untagged: gc.untagged,
         referrers: gc.referrers,
         repositories: None,

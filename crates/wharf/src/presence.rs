@@ -66,12 +66,12 @@ pub(crate) async fn run(
 ///
 /// # Errors
 /// When the storage can't say.
-pub(crate) async fn servers(driver: &dyn Driver) -> anyhow::Result<Vec<Server>> {
+pub(crate) async fn servers(driver: &dyn Driver) -> Result<Vec<Server>, StorageError> {
     let directory = layout::servers();
     let entries = match driver.list(&directory).await {
         Ok(listing) => listing.entries,
         Err(StorageError::NotFound { .. }) => return Ok(Vec::new()),
-        Err(error) => return Err(error.into()),
+        Err(error) => return Err(error),
     };
     let mut servers = Vec::new();
     for entry in entries {

@@ -514,10 +514,10 @@ async fn read_node(
 pub(super) async fn is_young(
     registry: &Registry,
     age: Duration,
-    paths: &[&StoragePath],
+    paths: &[impl std::borrow::Borrow<StoragePath>],
 ) -> Result<bool, CollectionError> {
     for path in paths {
-        match registry.driver.stat(path).await {
+        match registry.driver.stat(path.borrow()).await {
             Ok(stat) if is_younger(registry, age, stat.modified) => return Ok(true),
             Ok(_) | Err(StorageError::NotFound { .. }) => {}
             Err(error) => return Err(error.into()),

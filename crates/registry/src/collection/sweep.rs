@@ -4,12 +4,12 @@ use std::collections::HashSet;
 
 use futures_util::{FutureExt as _, StreamExt as _, stream};
 use oci::RepositoryName;
-use storage::StorageError;
+use storage::{StorageError, StoragePath};
 use tokio::time::Instant;
 
 use super::garbage::{Garbage, Item};
 use super::report::Event;
-use super::{CollectionError, Run, pinned};
+use super::{CollectionError, Run, pinned, repository};
 use crate::claims::{Claim, ClaimList, announced_id};
 use crate::descriptors::Gone;
 use crate::limits::{
@@ -37,7 +37,8 @@ impl Run<'_> {
         // What stays, and keeps what depends on it.
         let mut stays: HashSet<(RepositoryName, Claim)> = HashSet::new();
         let mut failures = 0;
-        let mut rest = items;
+        let older = self.older_than_promised(items, &mut stays).await?;
+        let mut rest = older.as_deref().unwrap_or(items);
         while !rest.is_empty() && !self.collection.is_stopped() {
             self.check_lease(list).await?;
             let some = &rest[..rest.len().min(COLLECTION_BATCH_ITEMS)];
@@ -45,6 +46,32 @@ impl Run<'_> {
             rest = &rest[done..];
         }
         Ok(())
+    }
+
+    /// What of these is older than servers promise that have come to use the storage since it was
+    /// found; none if no server has. Once for each round is enough: what a client pushes from then on
+    /// is not among it, and what it relies on is pinned.
+    async fn older_than_promised(
+        &mut self,
+        items: &[Item],
+        stays: &mut HashSet<(RepositoryName, Claim)>,
+    ) -> Result<Option<Vec<Item>>, CollectionError> {
+        let Some(promises) = &self.options.promises else { return Ok(None) };
+        let promised = promises().await?;
+        if promised <= self.options.older_than {
+            return Ok(None);
+        }
+        let mut older = Vec::new();
+        for item in items {
+            self.spend(1).await;
+            if repository::is_young(self.registry, promised, &paths(&item.garbage)).await? {
+                self.keeps(item, stays);
+                self.tally.rescued(1);
+            } else {
+                older.push(item.clone());
+            }
+        }
+        Ok(Some(older))
     }
 
     async fn check_lease(&mut self, list: &ClaimList) -> Result<(), CollectionError> {
@@ -172,6 +199,21 @@ impl Run<'_> {
 fn is_of_one_kind(one: &Item, other: &Item) -> bool {
     use std::mem::discriminant;
     discriminant(&one.garbage) == discriminant(&other.garbage) && one.depth == other.depth
+}
+
+/// The files whose age is that of something.
+fn paths(garbage: &Garbage) -> Vec<StoragePath> {
+    match garbage {
+        Garbage::Tag { name, tag, .. } => vec![layout::tag_current(name, tag)],
+        Garbage::Manifest { name, digest, aliases } => {
+            let links = aliases.iter().chain([digest]).map(|d| layout::revision_link(name, d));
+            links.chain([layout::blob_data(digest)]).collect()
+        }
+        Garbage::Layer { name, digest, canonical } => {
+            vec![layout::layer_link(name, digest), layout::blob_data(canonical)]
+        }
+        Garbage::Blob { digest, .. } => vec![layout::blob_data(digest)],
+    }
 }
 
 async fn sweep_one(

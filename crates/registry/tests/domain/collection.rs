@@ -356,6 +356,29 @@ async fn uploads_may_be_on_trial_by_themselves() {
     assert!(registry.upload_status(&name("one"), &id).await.is_err());
 }
 
+/// A server starts while a collection runs that has found none, and takes the layer of an image.
+#[tokio::test(start_paused = true)]
+async fn what_a_server_promises_stays_that_was_not_there_at_first() {
+    let registry = registry();
+    let layer = push_blob(&registry, "one", b"layer").await;
+    let (untagged, of_untagged) = push_layered(&registry, "two", "v1").await;
+    registry.delete_tag(&name("two"), &tag("v1")).await.unwrap();
+    let collect_beside = async |grace: Duration| {
+        let promises: registry::collection::Promises =
+            Arc::new(move || Box::pin(std::future::ready(Ok(grace))));
+        let options = CollectionOptions { promises: Some(promises), untagged: true, ..at_once() };
+        collect(&registry, options).await
+    };
+    let report = collect_beside(Duration::from_secs(3600)).await;
+    assert_eq!((report.deleted, report.garbage.layers), (Default::default(), 3), "{report:?}");
+    assert!(has_manifest(&registry, "two", &untagged).await);
+    for (repository, layer) in [("one", &layer), ("two", &of_untagged)] {
+        registry.stat_blob(&name(repository), layer).await.unwrap();
+    }
+    let report = collect_beside(Duration::ZERO).await;
+    assert_eq!((report.deleted.manifests, report.deleted.layers), (1, 3), "{report:?}");
+}
+
 /// Wherever it is cut short, nothing that is referred to is missing, and the next one finishes.
 #[tokio::test(start_paused = true)]
 async fn a_collection_that_fails_or_is_killed_does_no_harm() {

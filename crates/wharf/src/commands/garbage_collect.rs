@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use config::Config;
 use indicatif::{HumanBytes, HumanCount};
-use registry::collection::{Counts, Event, Garbage, Observer, Reason, Report};
+use registry::collection::{Counts, Event, Garbage, Observer, Promises, Reason, Report};
 use registry::{Collection, CollectionOptions, Registry};
 
 use super::{block_on, configuration, on_storage, say, say_error, with_causes};
@@ -50,6 +50,18 @@ fn collect(arguments: &CollectArguments, config: &Config) -> anyhow::Result<Exit
     Ok(if report.stopped { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
+/// Looks for servers that start meanwhile, while what is collected was found to have none.
+fn promises(registry: &Registry) -> Promises {
+    let driver = Arc::clone(registry.driver());
+    Arc::new(move || {
+        let driver = Arc::clone(&driver);
+        Box::pin(async move {
+            let servers = presence::servers(&*driver).await?;
+            Ok(servers.iter().map(presence::Server::grace).max().unwrap_or_default())
+        })
+    })
+}
+
 /// How old something has to be to go. What a running server has promised to its clients is kept.
 async fn age(
     arguments: &CollectArguments,
@@ -88,6 +100,7 @@ async fn collect_on(
     let pattern = arguments.repository.clone();
     let collect_options = CollectionOptions {
         older_than,
+        promises: Some(promises(&registry)),
         untagged: arguments.delete_untagged,
         referrers: config.storage.gc.referrers,
         repositories: pattern.map(|pattern| -> registry::collection::Selection {
