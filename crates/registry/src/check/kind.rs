@@ -159,8 +159,11 @@ impl Kind {
             Self::BlobCorrupt | Self::BlobEmpty => {
                 "moves it to the quarantine, so that the next push of it heals"
             }
+            Self::ManifestMissing => {
+                "moves its link to the quarantine, which would keep collections from its repository; \
+                 push it again"
+            }
             Self::ManifestCorrupt
-            | Self::ManifestMissing
             | Self::ManifestInvalid
             | Self::ManifestBlobMissing
             | Self::ManifestBlobCorrupt => "nothing: push it again, or delete the manifest",

@@ -11,7 +11,7 @@ use super::error::Failure;
 use super::kind::Kind;
 use super::known::Fingerprint;
 use super::links::{Of, OwnLink};
-use super::quarantine::Repaired;
+use super::quarantine::{Repaired, Unless};
 use super::report::Finding;
 use super::tally::Thing;
 use crate::layout;
@@ -60,9 +60,13 @@ impl Check {
         link: &OwnLink<'_>,
     ) -> Result<(), Failure> {
         let Some(canonical) = self.check_link(link).await? else { return Ok(()) };
-        // Under another digest it is the same manifest, and only counts together with this one.
+        // Under another digest it is the same manifest, and only counts together with this one, unless
+        // its content is gone.
         if canonical != revision.digest {
-            return Ok(());
+            return match self.data(&canonical).await? {
+                Data::Missing => self.content_is_gone(revision, &canonical).await,
+                _ => Ok(()),
+            };
         }
         self.note_used(&canonical);
         let Some(content) = self.load(revision).await? else { return Ok(()) };
@@ -112,8 +116,7 @@ impl Check {
                 }
             }
             Err(StorageError::NotFound { .. }) => {
-                let reason = format!("there is no {path}");
-                self.report_of(revision, Kind::ManifestMissing, None, reason).await?;
+                self.content_is_gone(revision, digest).await?;
             }
             Err(StorageError::TooLarge { size_bytes, .. }) => {
                 let reason = format!("{size_bytes} bytes are too many for a manifest");
@@ -122,6 +125,25 @@ impl Check {
             Err(error) => return Err(error.into()),
         }
         Ok(None)
+    }
+
+    /// Reports a manifest whose content is gone, and sets its link aside, which would keep collections
+    /// from everything in its repository.
+    async fn content_is_gone(
+        &self,
+        revision: &Revision<'_>,
+        canonical: &Digest,
+    ) -> Result<(), Failure> {
+        // It may have been deleted, and collected, since it was read; or been pushed again.
+        if self.is_still_there(revision).await? && self.data_now(canonical).await? == Data::Missing
+        {
+            let path = layout::revision_link(revision.name, &revision.digest);
+            let reason = format!("there is no {}", layout::blob_data(canonical));
+            let finding = Finding::new(Kind::ManifestMissing, &path, reason);
+            let repaired = self.set_link_aside(&path, Unless::HasData(*canonical)).await;
+            self.report(finding.of(&revision.digest).within(revision.name), repaired);
+        }
+        Ok(())
     }
 
     /// Whether the repository still has the manifest: it may be deleted while it is looked at.

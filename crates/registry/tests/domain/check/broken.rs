@@ -28,6 +28,10 @@ struct Case {
     heals: bool,
 }
 
+/// What is left where the image is gone that three tags and an index name.
+const WITHOUT_IMAGE: &[K] =
+    &[K::IndexChildMissing, K::TagWithoutRevision, K::TagWithoutRevision, K::TagWithoutRevision];
+
 const CASES: &[Case] = &[
     Case { what: "nothing", found: &[], quick: &[], remains: &[], heals: true },
     Case {
@@ -128,7 +132,7 @@ const CASES: &[Case] = &[
         what: "missing data of a manifest",
         found: &[K::ManifestMissing],
         quick: &[K::ManifestMissing],
-        remains: &[K::ManifestMissing],
+        remains: WITHOUT_IMAGE,
         heals: false,
     },
     Case {
@@ -163,7 +167,7 @@ const CASES: &[Case] = &[
         what: "damaged manifest",
         found: &[K::BlobCorrupt, K::ManifestCorrupt],
         quick: &[K::BlobCorrupt, K::ManifestCorrupt],
-        remains: &[K::ManifestMissing],
+        remains: WITHOUT_IMAGE,
         heals: false,
     },
     Case {
@@ -343,6 +347,31 @@ async fn each_way_to_break_a_volume_is_found_and_mended() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn a_manifest_whose_content_is_gone_keeps_its_repository_from_collections_until_a_repair() {
+    let volume = Volume::in_memory().await;
+    let problems = async || {
+        let registry = std::sync::Arc::new(volume.registry());
+        let collection =
+            registry::Collection::new(registry, registry::CollectionOptions::default());
+        collection.run().await.unwrap().problems_total
+    };
+    assert_eq!(problems().await, 0);
+    let registry = volume.registry();
+    let config = push_blob(&registry, "gone", b"{}").await;
+    for (algorithm, of) in [(Algorithm::Sha256, "one"), (Algorithm::Sha512, "other")] {
+        let more = serde_json::json!({"annotations": {"is": of}});
+        let content = crate::support::image(&config, more);
+        let digest = Digest::of(algorithm, &content).to_string();
+        push(&registry, "gone", &digest, MediaType::OciManifest, &content).await.unwrap();
+        volume.delete(&layout::blob_data(&sha256(&content))).await;
+    }
+    assert_eq!(problems().await, 2);
+    let report = volume.repair().await;
+    assert!(report.is_whole(), "{report:#?}");
+    assert_eq!(problems().await, 0);
 }
 
 #[tokio::test]
