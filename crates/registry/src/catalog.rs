@@ -264,6 +264,7 @@ impl<'a> RepositoryWalk<'a> {
                     return Some(Step { name, is_behind: order.is_gt(), on_last: order.is_eq() });
                 }
                 Err(_) if depth > 0 && layout::is_of_repository(entry.name()) => {}
+                Err(_) if is_no_component_anywhere(entry.name()) => {}
                 Err(_) => self.misnamed.note(&text),
             }
         }
@@ -282,6 +283,13 @@ impl<'a> RepositoryWalk<'a> {
         self.stack[depth].directories = next;
         Ok(true)
     }
+}
+
+/// Whether Distribution has no repository of such a name either: machines put directories like
+/// `.snapshot` among the others, which refer to nothing. (`@eaDir` and `lost+found` are listed by no
+/// driver, and Distribution writes nothing below such a name.)
+fn is_no_component_anywhere(name: &str) -> bool {
+    !name.starts_with(|c: char| c.is_ascii_alphanumeric())
 }
 
 impl Misnamed {

@@ -246,6 +246,20 @@ async fn a_directory_that_is_no_repository_keeps_all_blobs() {
     }
 }
 
+/// Those of a NAS are nobody's repositories, and keep nothing.
+#[tokio::test(start_paused = true)]
+async fn what_machines_put_among_repositories_keeps_no_blob() {
+    let registry = registry();
+    push_blob(&registry, "one", b"orphan").await;
+    let (driver, root) = (registry.driver(), layout::repositories());
+    for file in [".snapshot/1/x", "one/.snapshot/x", "_recycle/x"] {
+        let path = storage::StoragePath::parse(format!("{root}/{file}")).unwrap();
+        driver.put(&path, "x".into()).await.unwrap();
+    }
+    let report = collect(&registry, at_once()).await;
+    assert_eq!((report.deleted.blobs, report.problems.len()), (1, 0), "{report:?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn content_under_other_digests_is_kept_and_goes_as_well() {
     let registry = registry();
