@@ -15,7 +15,7 @@ impl Mirrored<'_> {
     /// Size and digest of a blob, which is not fetched because of it.
     ///
     /// # Errors
-    /// [`MirrorError`](crate::MirrorError).
+    /// [`MirrorError`].
     pub async fn stat_blob(&self, digest: &Digest) -> Result<BlobStat> {
         // It is not promised to whoever asks: there are no pushes that could rely on it.
         if let Some(stat) = stat_here(&self.mirror.registry, self.name, digest).await? {
@@ -50,7 +50,7 @@ impl Mirrored<'_> {
     /// Opens a blob: the one that is here, or one that is just coming, which can be read as it comes.
     ///
     /// # Errors
-    /// [`MirrorError`](crate::MirrorError).
+    /// [`MirrorError`].
     pub async fn open_blob(&self, digest: &Digest) -> Result<Blob> {
         let Mirrored { mirror, name, .. } = *self;
         let ended_before = mirror.fetches.ended();
