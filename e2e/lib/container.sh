@@ -50,7 +50,7 @@ image_build_from_source() {
     mkdir -p "$tools"/{bin,etc/ssl/certs,usr/local/bin,tmp,built}
     cp "${CA_BUNDLE:-/etc/ssl/certs/ca-certificates.crt}" "$tools/etc/ssl/certs/ca-certificates.crt"
     cp "$binary" "$tools/built/wharf"
-    copy_programs "$tools" sh sed dirname mktemp rm mkdir cp chmod ln mv cat tar
+    copy_programs "$tools" sh sed dirname mktemp rm mkdir cp chmod ln mv cat tar getconf sort head
     cat >"$tools/usr/local/bin/rustc" <<SH
 #!/bin/sh
 [ "\$*" = -vV ] || { echo "rustc \$*: only its version was expected" >&2; exit 1; }
@@ -60,7 +60,10 @@ SH
 #!/bin/sh
 set -eu
 target=$(uname -m)-unknown-linux-gnu
-[ "\$*" = "build --release --locked --target \$target --package wharf" ] || { echo "cargo \$*" >&2; exit 1; }
+case \$* in
+"rustc --release --locked --target \$target --package wharf --bin wharf --"*) ;;
+*) echo "cargo \$*" >&2; exit 1 ;;
+esac
 case \$RUSTFLAGS in *+crt-static*) ;; *) echo "RUSTFLAGS=\$RUSTFLAGS" >&2; exit 1 ;; esac
 for file in Cargo.toml Cargo.lock crates/wharf/src/main.rs; do [ -f \$file ] || { echo "no \$file" >&2; exit 1; }; done
 for file in .git target; do [ ! -e \$file ] || { echo "\$file is in the context" >&2; exit 1; }; done

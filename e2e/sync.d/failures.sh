@@ -3,7 +3,7 @@
 other_stop
 push_layout src "$ONE" live/app v3
 status_of() { sync_command status --json "$@" 2>/dev/null || true; }
-is_queued() { [ "$(status_of | jq '.[0].queued')" -gt 0 ] && [ "$(status_of | jq '.[0].oldest.attempts')" -gt 0 ]; }
+is_queued() { [ "$(status_of | jq '.[0].queued')" -gt 0 ] && [ "$(status_of | jq -r '.[0].oldest.error')" != null ]; }
 wait_for 20 is_queued || fail "the push is not queued: $(status_of)"
 contains "a push waits for its target, and why" "$(status_of | jq -r '.[0].oldest.error')" "$OTHER_PORT"
 kill -KILL "$SERVER_PID"

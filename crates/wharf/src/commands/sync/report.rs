@@ -215,7 +215,7 @@ fn item(item: &QueuedItem) -> String {
     let QueuedItem { repository, reference, queued, attempts, .. } = item;
     let separator = separator(reference);
     let mut text = format!(
-        "{repository}{separator}{reference} ({}), since {queued}, tried {attempts} times",
+        "{repository}{separator}{reference} ({}), since {queued}, failed {attempts} times",
         reason(item.reason)
     );
     if let Some(due) = item.due {
@@ -335,8 +335,8 @@ mod tests {
             "  problem: a/b:v1: refused\n",
             "  at work: process 7 on h, since 2026-01-31T12:00:00Z\n",
             "  queued: 1\n",
-            "  oldest: a@sha256:0 (new), since 2026-01-31T12:00:00Z, tried 9 times, next at 2026-01-31T12:00:00Z\n",
-            "  given up: 1\n    a@sha256:0 (new), since 2026-01-31T12:00:00Z, tried 9 times: refused\n",
+            "  oldest: a@sha256:0 (new), since 2026-01-31T12:00:00Z, failed 9 times, next at 2026-01-31T12:00:00Z\n",
+            "  given up: 1\n    a@sha256:0 (new), since 2026-01-31T12:00:00Z, failed 9 times: refused\n",
         ] {
             assert!(text.contains(line), "{line}\nin\n{text}");
         }
