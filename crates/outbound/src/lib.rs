@@ -5,7 +5,7 @@ mod secret;
 
 use std::net::IpAddr;
 
-use reqwest::{Client, ClientBuilder, Url};
+use reqwest::{Client, ClientBuilder, Response, Url};
 
 pub use secret::{MASK, Secret};
 
@@ -28,6 +28,21 @@ pub fn client(url: &Url, set: impl Fn(ClientBuilder) -> ClientBuilder) -> reqwes
         Err(_) if url.scheme() == "http" => builder().tls_certs_only([]).build(),
         built => built,
     }
+}
+
+/// The body of an answer; `None` if it has more bytes than that.
+///
+/// # Errors
+/// What the library says, when it breaks off.
+pub async fn body(mut answer: Response, bytes_max: usize) -> reqwest::Result<Option<Vec<u8>>> {
+    let mut body = Vec::new();
+    while let Some(piece) = answer.chunk().await? {
+        if body.len() + piece.len() > bytes_max {
+            return Ok(None);
+        }
+        body.extend_from_slice(&piece);
+    }
+    Ok(Some(body))
 }
 
 /// The hosts of the proxies that this process is told to use, in lower case: whoever checks where

@@ -42,18 +42,12 @@ impl Fetcher {
             .client
             .get(self.url.clone())
             .header(ACCEPT, "application/jwk-set+json, application/json;q=0.9, */*;q=0.1");
-        let mut response = request.send().await.map_err(problem)?;
+        let response = request.send().await.map_err(problem)?;
         if response.status() != StatusCode::OK {
             return Err(format!("the server answered {}", response.status()));
         }
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(problem)? {
-            if body.len() + chunk.len() > TOKEN_KEYS_BYTES_MAX {
-                return Err(format!("the answer is larger than {TOKEN_KEYS_BYTES_MAX} bytes"));
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(body)
+        let body = outbound::body(response, TOKEN_KEYS_BYTES_MAX).await.map_err(problem)?;
+        body.ok_or_else(|| format!("the answer is larger than {TOKEN_KEYS_BYTES_MAX} bytes"))
     }
 }
 

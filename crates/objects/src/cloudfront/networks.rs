@@ -4,7 +4,6 @@ use std::net::IpAddr;
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde::Deserialize;
 use tracing::{info, warn};
@@ -105,14 +104,8 @@ impl AmazonNetworks {
         let url = url.map_err(|error| NetworksError::Url(error.to_string()))?;
         let client = outbound::client(&url, |builder| builder.timeout(NETWORKS_TIMEOUT))?;
         let answer = client.get(url).send().await?.error_for_status()?;
-        let mut pieces = answer.bytes_stream();
-        let mut body = Vec::new();
-        while let Some(piece) = pieces.next().await {
-            body.extend_from_slice(&piece?);
-            if body.len() > NETWORKS_BYTES_MAX {
-                return Err(NetworksError::TooLarge);
-            }
-        }
+        let body = outbound::body(answer, NETWORKS_BYTES_MAX).await?;
+        let body = body.ok_or(NetworksError::TooLarge)?;
         let networks = self.selected(serde_json::from_slice(&body)?);
         let count = networks.len();
         *self.networks.write().unwrap_or_else(PoisonError::into_inner) = networks;
