@@ -5,9 +5,8 @@ mod networks;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use aws_lc_rs::encoding::AsDer as _;
 use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256, RsaKeyPair};
+use aws_lc_rs::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rustls_pki_types::PrivateKeyDer;
@@ -104,12 +103,6 @@ impl CloudFront {
             "{url}?Expires={expires}&Signature={signature}&Key-Pair-Id={id}&Hash-Algorithm=SHA256"
         ))
     }
-
-    /// The public key, in DER of a `SubjectPublicKeyInfo`: what CloudFront is given.
-    #[must_use]
-    pub fn public_key(&self) -> Option<Vec<u8>> {
-        self.key.public_key().as_der().ok().map(|der| der.as_ref().to_vec())
-    }
 }
 
 impl std::fmt::Debug for CloudFront {
@@ -168,9 +161,9 @@ fn in_url(bytes: &[u8]) -> String {
 mod tests {
     use std::path::Path;
 
-    use aws_lc_rs::encoding::Pkcs8V1Der;
+    use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
     use aws_lc_rs::rsa::KeySize;
-    use aws_lc_rs::signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
+    use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
 
     use super::*;
 
@@ -225,7 +218,7 @@ mod tests {
             let policy = format!(
                 r#"{{"Statement":[{{"Resource":"{resource}","Condition":{{"DateLessThan":{{"AWS:EpochTime":1767290400}}}}}}]}}"#
             );
-            let public = cloudfront.public_key().unwrap();
+            let public = cloudfront.key.public_key();
             let public = UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, public);
             public.verify(policy.as_bytes(), &signature).unwrap();
         }
