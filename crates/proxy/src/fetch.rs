@@ -101,7 +101,7 @@ enum Stage {
     Coming { size_bytes: u64, bytes: Bytes },
     /// All of it is here, and right. It is open for those who are still reading, so that they get it
     /// to its end whatever becomes of it by then.
-    Here { size_bytes: u64, content: Arc<dyn Object> },
+    Here(Arc<dyn Object>),
     /// It came to nothing.
     Failed(MirrorError),
 }
@@ -228,6 +228,6 @@ impl Flight {
 
 impl Stage {
     const fn is_last(&self) -> bool {
-        matches!(self, Self::Here { .. } | Self::Failed(_))
+        matches!(self, Self::Here(_) | Self::Failed(_))
     }
 }

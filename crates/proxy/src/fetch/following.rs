@@ -65,7 +65,7 @@ impl Following {
             let stage = self.stage.borrow_and_update().clone();
             let written = *self.written.borrow_and_update();
             match stage {
-                Stage::Here { content, .. } => return Ok(content.stream(self.range.clone())),
+                Stage::Here(content) => return Ok(content.stream(self.range.clone())),
                 Stage::Failed(error) => return Err(failure(self.reader.flight(), error)),
                 Stage::Asked => {}
                 Stage::Coming { bytes, .. } => {

@@ -34,11 +34,12 @@ impl Reader {
                 Stage::Coming { size_bytes, .. } => {
                     *size_bytes > crate::limits::WAITED_FOR_BYTES_MAX
                 }
-                Stage::Here { .. } | Stage::Failed(_) => true,
+                Stage::Here(_) | Stage::Failed(_) => true,
             })
             .await;
         let size_bytes = match opened.as_deref() {
-            Ok(Stage::Coming { size_bytes, .. } | Stage::Here { size_bytes, .. }) => *size_bytes,
+            Ok(Stage::Coming { size_bytes, .. }) => *size_bytes,
+            Ok(Stage::Here(content)) => content.size_bytes(),
             Ok(Stage::Failed(error)) => return Err(error.clone()),
             Ok(Stage::Asked) | Err(_) => return Err(self.flight().given_up()),
         };
@@ -50,7 +51,7 @@ impl Reader {
     pub(crate) async fn landed(&self) -> Result<u64> {
         let mut stage = self.flight().stage.clone();
         match stage.wait_for(Stage::is_last).await.as_deref() {
-            Ok(Stage::Here { size_bytes, .. }) => Ok(*size_bytes),
+            Ok(Stage::Here(content)) => Ok(content.size_bytes()),
             Ok(Stage::Failed(error)) => Err(error.clone()),
             Ok(_) | Err(_) => Err(self.flight().given_up()),
         }

@@ -30,8 +30,8 @@ pub(super) fn begin(fetches: Arc<Fetches>, order: Order, number: u64, look_first
         let mut names = Vec::new();
         let mut end = End { fetch: &fetch, size_bytes: None, names: &mut names };
         let outcome = fetch.run(look_first, attended).await;
-        if let Ok(Stage::Here { size_bytes, .. }) = outcome {
-            end.size_bytes = Some(size_bytes);
+        if let Ok(Stage::Here(content)) = &outcome {
+            end.size_bytes = Some(content.size_bytes());
         }
         drop(end);
         let is_here = outcome.is_ok();
@@ -76,7 +76,7 @@ impl Fetch {
     async fn run(&self, look_first: bool, attended: watch::Receiver<usize>) -> Result<Stage> {
         let Order { registry, upstream, name, there, digest, asking, .. } = &self.order;
         if look_first && let Some(Blob { object, .. }) = open_here(registry, name, digest).await? {
-            return Ok(Stage::Here { size_bytes: object.size_bytes(), content: object });
+            return Ok(Stage::Here(object));
         }
         let begun = upstream.blob(there, digest, 0, asking).await?;
         let size_bytes = begun.size_bytes;
@@ -100,7 +100,7 @@ impl Fetch {
             // What is left of it only costs space, and is purged in the end.
             let _ = registry.cancel_upload(name, id).await;
         }
-        Ok(Stage::Here { size_bytes, content: taken? })
+        Ok(Stage::Here(taken?))
     }
 
     /// Where so much is stored; nowhere if it is only passed on.

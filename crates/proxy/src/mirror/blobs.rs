@@ -146,11 +146,8 @@ async fn stat_here(
     name: &RepositoryName,
     digest: &Digest,
 ) -> Result<Option<BlobStat>> {
-    match registry.stat_blob(name, digest).await {
-        Ok(stat) => Ok(Some(stat).filter(|stat| !is_torn(name, digest, stat.size_bytes))),
-        Err(Error::BlobUnknown { .. }) => Ok(None),
-        Err(error) => Err(error.into()),
-    }
+    let found = known(registry.stat_blob(name, digest).await)?;
+    Ok(found.filter(|stat| !is_torn(name, digest, stat.size_bytes)))
 }
 
 /// Opens a blob that is here, if it is.
@@ -159,8 +156,14 @@ pub(crate) async fn open_here(
     name: &RepositoryName,
     digest: &Digest,
 ) -> Result<Option<Blob>> {
-    match registry.open_blob(name, digest).await {
-        Ok(blob) => Ok(Some(blob).filter(|blob| !is_torn(name, digest, blob.object.size_bytes()))),
+    let found = known(registry.open_blob(name, digest).await)?;
+    Ok(found.filter(|blob| !is_torn(name, digest, blob.object.size_bytes())))
+}
+
+/// Tells a blob that is not here from what went wrong.
+fn known<T>(found: registry::Result<T>) -> Result<Option<T>> {
+    match found {
+        Ok(found) => Ok(Some(found)),
         Err(Error::BlobUnknown { .. }) => Ok(None),
         Err(error) => Err(error.into()),
     }
