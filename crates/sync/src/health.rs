@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::fault::Fault;
 use crate::retries::after;
 
 /// Of a job, whatever is done for it.
@@ -44,6 +45,13 @@ impl Health {
         let until = after(Timestamp::now(), wait);
         let mut state = self.lock();
         state.paused_until = state.paused_until.max(Some(until));
+    }
+
+    /// Leaves the remote alone for as long as it wants, if that is what it said.
+    pub(crate) fn heed(&self, fault: &Fault) {
+        if let Some(wait) = fault.wait() {
+            self.pause(wait);
+        }
     }
 
     /// Until when nothing is begun; `None` when something may be.

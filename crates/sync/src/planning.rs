@@ -43,7 +43,7 @@ impl Engine {
         let mut problems = Problems::default();
         let (names, more) =
             self.source.repositories(&self.job.selection).await.map_err(|fault| {
-                fault.wait().into_iter().for_each(|wait| self.health.pause(wait));
+                self.health.heed(&fault);
                 SyncError::Source(fault.text())
             })?;
         plan.deferred += more;
@@ -62,7 +62,7 @@ impl Engine {
             let planned = self.plan_repository(&from, items_max, &mut plan, &mut problems).await;
             (end, failures_in_a_row) = match &planned {
                 Err(fault) if fault.is_of_all() => {
-                    fault.wait().into_iter().for_each(|wait| self.health.pause(wait));
+                    self.health.heed(fault);
                     (PlanEnd::BrokenOff { wait: fault.wait() }, failures_in_a_row + 1)
                 }
                 _ => (PlanEnd::Whole, 0),

@@ -191,9 +191,7 @@ impl<'a> Worker<'a> {
                 self.engine.health.pause(PAUSE);
             }
         }
-        if let Some(wait) = fault.wait() {
-            self.engine.health.pause(wait);
-        }
+        self.engine.health.heed(fault);
         retries::note(&mut item, fault, self.engine.health.worked_at(), Timestamp::now());
         let is_given_up = fault.is_final() || item.attempts >= ATTEMPTS_MAX;
         self.tally.failed(!is_given_up);
