@@ -21,13 +21,13 @@ const NOTE_BYTES_MAX: u64 = 4096;
 
 /// A server, as others see it.
 #[derive(Debug, Clone)]
-pub(crate) struct Server {
+struct Server {
     /// How long it keeps what it told its clients is there, in seconds.
     grace_secs: u64,
 }
 
 impl Server {
-    pub(crate) const fn grace(&self) -> Duration {
+    const fn grace(&self) -> Duration {
         Duration::from_secs(self.grace_secs)
     }
 }
@@ -62,19 +62,24 @@ pub(crate) async fn run(
     storage::delete_remains(&*driver, &path).await;
 }
 
+/// For how long the servers that use the storage keep what they told their clients is there; `None` when
+/// there are none.
+///
+/// # Errors
+/// When the storage can't say.
+pub(crate) async fn promised(driver: &dyn Driver) -> Result<Option<Duration>, StorageError> {
+    Ok(servers(driver).await?.iter().map(Server::grace).max())
+}
+
 /// The servers that were there lately. Notes of others are left to them, or to the next server.
 ///
 /// # Errors
 /// When the storage can't say.
-pub(crate) async fn servers(driver: &dyn Driver) -> Result<Vec<Server>, StorageError> {
+async fn servers(driver: &dyn Driver) -> Result<Vec<Server>, StorageError> {
     let directory = layout::servers();
-    let entries = match driver.list(&directory).await {
-        Ok(listing) => listing.entries,
-        Err(StorageError::NotFound { .. }) => return Ok(Vec::new()),
-        Err(error) => return Err(error),
-    };
+    let listing = storage::found(driver.list(&directory).await)?;
     let mut servers = Vec::new();
-    for entry in entries {
+    for entry in listing.into_iter().flat_map(|listing| listing.entries) {
         let Ok(path) = directory.join(&entry.name) else { continue };
         let Ok(stat) = driver.stat(&path).await else { continue };
         let age = SystemTime::now().duration_since(stat.modified).unwrap_or_default();

@@ -55,10 +55,7 @@ fn promises(registry: &Registry) -> Promises {
     let driver = Arc::clone(registry.driver());
     Arc::new(move || {
         let driver = Arc::clone(&driver);
-        Box::pin(async move {
-            let servers = presence::servers(&*driver).await?;
-            Ok(servers.iter().map(presence::Server::grace).max().unwrap_or_default())
-        })
+        Box::pin(async move { Ok(presence::promised(&*driver).await?.unwrap_or_default()) })
     })
 }
 
@@ -68,9 +65,7 @@ async fn age(
     config: &Config,
     registry: &Registry,
 ) -> anyhow::Result<Duration> {
-    let servers = presence::servers(&**registry.driver()).await?;
-    let promised = servers.iter().map(|server| server.grace()).max();
-    let Some(promised) = promised else {
+    let Some(promised) = presence::promised(&**registry.driver()).await? else {
         return Ok(arguments.older_than.unwrap_or_default());
     };
     let age = arguments.older_than.unwrap_or_else(|| config.storage.gc.grace.max(promised));
