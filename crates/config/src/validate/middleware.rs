@@ -2,7 +2,7 @@
 
 use crate::{diagnostic::Findings, tree::Node};
 
-use super::{is_set, is_true};
+use super::{chosen, is_set, is_true};
 
 /// Checks the enabled ones of `middleware.storage`.
 pub(super) fn check(root: &Node, findings: &mut Findings) {
@@ -32,10 +32,8 @@ pub(super) fn check(root: &Node, findings: &mut Findings) {
 }
 
 fn cloudfront(root: &Node, options: &Node, path: &str, findings: &mut Findings) {
-    let is_for_s3 = ["s3", "s3aws"]
-        .iter()
-        .any(|driver| root.at(&format!("storage.{driver}")).is_some_and(|node| !node.is_null()));
-    if !is_for_s3 {
+    let of_s3 = root.get("storage").map(|storage| chosen(storage, &["s3", "s3aws"]));
+    if of_s3.is_none_or(|drivers| drivers.is_empty()) {
         let message = "has no effect with this storage driver: CloudFront is for `storage.s3`";
         findings.warning(&options.origin, path, message);
     }
