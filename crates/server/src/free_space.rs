@@ -1,5 +1,5 @@
-//! Refuses pushes before the volume is full, and has a mirror keep nothing then. What is read, deleted or collected needs no room to
-//! speak of, and with a full volume even that may fail.
+//! Refuses pushes before the volume is full, and has a mirror keep nothing then. What is read, deleted
+//! or collected needs no room to speak of, and with a full volume even that may fail.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
